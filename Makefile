@@ -1,0 +1,18 @@
+.PHONY: setup demo test lint unit e2e chaos bench lock
+
+PYTHON = .venv/bin/python
+
+setup:
+	@sh scripts/setup.sh
+
+demo: setup
+	@sh scripts/demo.sh
+
+test: setup
+	@sh scripts/test.sh
+
+lint: setup
+	@sh scripts/lint.sh
+
+lock:
+	@sh scripts/lock.sh
