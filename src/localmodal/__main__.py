@@ -1,0 +1,5 @@
+"""`python -m localmodal`."""
+
+from localmodal.cli import main
+
+main(prog_name="localmodal")
