@@ -1,0 +1,1 @@
+"""Run coding agents in Modal sandboxes, reached over SSH, with no work ever lost."""

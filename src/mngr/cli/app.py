@@ -1,0 +1,136 @@
+"""The command group: global options, commands that are imported when they are run, errors to exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import click
+
+from mngr.errors import MngrError
+
+_INTERRUPTED = 130
+_COMMANDS = {
+    "create": "Create an agent on a host of its own and start it.",
+    "list": "List agents.",
+    "exec": "Run a command where an agent is.",
+    "connect": "Attach this terminal to an agent.",
+    "capture": "Print what an agent's screen shows.",
+    "stop": "End an agent's sandbox and keep its work.",
+    "start": "Bring a stopped agent back.",
+    "destroy": "Remove an agent and all that it has.",
+}
+_MODULES = {"list": "list_", "exec": "exec_"}
+
+
+@dataclass
+class Output:
+    """The global options, wherever on the command line they stood."""
+
+    form: str = "human"
+    quiet: bool = False
+    verbose: bool = False
+
+
+class _Lazy(click.Group):
+    """Knows its commands by name, so that ``--help`` imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"mngr.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(name, _COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "see: mngr --help"
+            raise click.UsageError(f"there is no command {name!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+
+def _keep(field: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def keep(ctx: click.Context, _parameter: click.Parameter, value: Any) -> None:
+        if value:
+            setattr(ctx.ensure_object(Output), field, value)
+
+    return keep
+
+
+def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command takes, before and behind its name."""
+    for option in (
+        click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_keep("verbose"), help="Say more."),
+        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_keep("quiet"), help="Say less."),
+        click.option(
+            "--format",
+            metavar="FORM",
+            expose_value=False,
+            callback=_keep("form"),
+            help="human, json, jsonl, or a template such as '{name} {state}'.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        click.echo(f"mngr {version('mngr')}")
+        ctx.exit()
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print it.")
+@common_options
+def app() -> None:
+    """Run coding agents in Modal sandboxes, each reached over SSH, with no work ever lost.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 provider not reachable or not authorised,
+    5 some of several failed, 130 interrupted. `mngr exec` ends with the command's own.
+    """
+
+
+def main() -> NoReturn:
+    """Runs the command line and ends the process."""
+    # A polite kill undoes what is half made, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    output = Output()
+    try:
+        code = app.main(standalone_mode=False, obj=output, prog_name="mngr")
+        sys.exit(code if isinstance(code, int) else 0)
+    except MngrError as error:
+        from mngr.cli import render
+
+        render.failure(error, output.form)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        print(f"mngr: {error.format_message()}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        print("mngr: interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt

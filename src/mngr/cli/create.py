@@ -1,0 +1,71 @@
+"""`mngr create`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from mngr.cli import render
+from mngr.cli.app import Output, common_options
+from mngr.cli.steps import with_steps
+from mngr.errors import UsageError
+from mngr.operations.create import Request, create
+
+
+@click.command("create")
+@click.argument("name")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("--in", "--provider", "provider", default="modal", show_default=True, help="Where the host comes from.")
+@click.option("--type", "agent_type", default="command", show_default=True, help="The type of agent.")
+@click.option("--connect/--no-connect", default=True, help="Attach to the agent when it runs (in a terminal).")
+@click.option("-b", "--build-arg", "build_args", multiple=True, metavar="KEY=VALUE", help="What the host is to be.")
+@click.option("--build-args", "many", multiple=True, metavar="'KEY=VALUE …'", help="Several of them in one.")
+@click.option(
+    "--source",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="The folder of the project that travels with the agent.  [default: this one]",
+)
+@common_options
+@click.pass_obj
+def command(
+    output: Output,
+    name: str,
+    arguments: tuple[str, ...],
+    provider: str,
+    agent_type: str,
+    connect: bool,
+    build_args: tuple[str, ...],
+    many: tuple[str, ...],
+    source: Path,
+) -> int:
+    """Create an agent called NAME on a host of its own and start it.
+
+    What the agent runs stands after --: one word is a line for the shell, several are one command. The project in this
+    folder travels with it: a git repository with its history, onto a new branch mngr/NAME, and with all uncommitted
+    files that git does not ignore; any other folder as it is.
+
+    \b
+    Build arguments (-b):
+      cpu=CORES       [1.0]
+      memory=GB       [1.0]
+      image=NAME      [debian:bookworm-slim]
+      timeout=SECONDS [900]
+      region=REGION
+      offline         no outbound network
+    """
+    from mngr.providers.modal.build_args import split
+
+    if not source.is_dir():
+        raise UsageError(f"--source {source}: there is no such folder")
+    words = (*build_args, *(word for text in many for word in split(text)))
+    request = Request(name, agent_type, provider, arguments, words, source.absolute())
+    made = with_steps(output, lambda progress: create(request, progress))
+    render.agent(made, output.form, "" if output.quiet else f"{name} is running; attach: mngr connect {name}")
+    if connect and output.form == "human" and sys.stdin.isatty() and sys.stdout.isatty():
+        from mngr.operations.execution import connect as attach
+
+        return attach(name)
+    return 0

@@ -1,0 +1,107 @@
+"""What can go wrong, and the words for it: what happened, why, what to do next.
+
+MngrError                  1   it failed
+├── UsageError             2   the command line or the configuration is wrong; nothing was made
+├── NotFound               3   no such agent, host or snapshot
+├── ProviderUnavailable    4   the provider can not be reached
+│   └── NotAuthorised      4   it does not know us
+├── PartialFailure         5   some of several failed
+├── NameTaken              2   an agent of that name is there
+├── ProviderRefused        1   the provider said no, in its own words
+├── ImageBuildFailed       1   a build step failed
+├── HostUnreachable        1   SSH to a host failed
+└── HostCommandFailed      1   a command of ours failed on a host
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class MngrError(Exception):
+    """Something that the user is told in one line. `exit_code` is what the command ends with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(MngrError):
+    exit_code = 2
+
+
+class NameTaken(UsageError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"an agent named {name!r} exists already; choose another name, or: mngr destroy {name}")
+
+
+class InvalidName(UsageError):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} is not a name for an agent: letters, digits and hyphens, at most 40, beginning with a letter "
+            "or digit"
+        )
+
+
+class NotFound(MngrError):
+    exit_code = 3
+
+
+class AgentNotFound(NotFound):
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "see: mngr list"
+        super().__init__(f"there is no agent named {name!r}; {hint}")
+
+
+class ProviderUnavailable(MngrError):
+    exit_code = 4
+
+
+class NotAuthorised(ProviderUnavailable):
+    pass
+
+
+class PartialFailure(MngrError):
+    exit_code = 5
+
+
+class ProviderRefused(MngrError):
+    pass
+
+
+class ProviderNotFound(ProviderRefused):
+    """The provider does not have the thing any more."""
+
+
+class ProviderConflict(ProviderRefused):
+    """The provider has another thing in the way, such as a running sandbox of the same name."""
+
+
+class NoExitSnapshot(ProviderRefused):
+    """There is no exit snapshot of a sandbox and there will be none."""
+
+
+class ImageBuildFailed(MngrError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the image could not be built: {reason.strip()}")
+
+
+class NotRunning(MngrError):
+    def __init__(self, agent: str, state: str) -> None:
+        super().__init__(f"agent {agent!r} is {state}; start it with: mngr start {agent}")
+
+
+class HostUnreachable(MngrError):
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__(f"host {host} can not be reached over SSH: {reason.strip() or 'no reason given'}")
+
+
+class HostKeyChanged(HostUnreachable):
+    """Somebody else answers at the address."""
+
+
+class HostCommandFailed(MngrError):
+    def __init__(self, what: str, exit_code: int, stderr: str) -> None:
+        tail = stderr.strip()[-600:]
+        super().__init__(f"{what} failed on the host with exit code {exit_code}{': ' + tail if tail else ''}")

@@ -1,0 +1,82 @@
+"""Agents on a host: started, looked at, attached to."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from mngr.hosts import ssh
+from mngr.hosts.ssh import Target
+from mngr.models import Agent
+
+HOST_DIR = "/mngr"
+SCRIPTS = "/usr/local/lib/mngr"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentProbe:
+    """How an agent is: whether its command runs, and how it ended."""
+
+    running: bool
+    exit_code: int | None
+
+
+def state_dir(agent: Agent) -> str:
+    """The agent's own folder on the host."""
+    return f"{HOST_DIR}/agents/{agent.id}"
+
+
+def start(target: Target, agent: Agent, env: dict[str, str]) -> None:
+    """Starts an agent in its tmux session. A second call while it runs does nothing. Raises `HostCommandFailed`."""
+    values = env | {
+        "MNGR_AGENT_ID": agent.id,
+        "MNGR_AGENT_NAME": agent.name,
+        "MNGR_AGENT_STATE_DIR": state_dir(agent),
+        "MNGR_AGENT_WORK_DIR": agent.work_dir,
+        "MNGR_HOST_DIR": HOST_DIR,
+    }
+    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+    # Only names and paths are on the command line; the values of the environment come by standard input.
+    files = {"name": agent.name, "work_dir": agent.work_dir, "command": agent.command}
+    writes = "".join(f"printf '%s\\n' {shlex.quote(text)} >{name}\n" for name, text in files.items())
+    script = (
+        f"umask 077; mkdir -p {state_dir(agent)} && cd {state_dir(agent)} || exit\n{writes}"
+        f"cat >env\numask 022\nsh {SCRIPTS}/start-agent.sh {agent.id}\n"
+    )
+    ssh.run(target, script, what=f"starting agent {agent.name}", stdin=exports.encode())
+
+
+def probe(target: Target, *, timeout_s: float) -> dict[str, AgentProbe]:
+    """The state of every agent on the host, by its id."""
+    done = ssh.run(target, f"sh {SCRIPTS}/probe.sh", what="looking at the agents", timeout_s=timeout_s)
+    found = {}
+    for line in done.stdout.decode().splitlines():
+        agent_id, running, code = line.split()
+        found[agent_id] = AgentProbe(running == "1", None if code == "-" else int(code))
+    return found
+
+
+def in_environment(agent: Agent, command: str) -> str:
+    """The line that runs `command` as the agent would: in its environment and work folder. Input is left alone."""
+    return (
+        f". {HOST_DIR}/ssh/environment; . {state_dir(agent)}/env; "
+        f"cd {shlex.quote(agent.work_dir)} && exec sh -c {shlex.quote(command)}"
+    )
+
+
+def attach_command(agent: Agent) -> str:
+    """The line that attaches a terminal to the agent. A terminal that the host does not know counts as an xterm."""
+    session = shlex.quote(f"=mngr-{agent.name}")
+    return f'infocmp "$TERM" >/dev/null 2>&1 || TERM=xterm-256color; exec tmux attach-session -t {session}'
+
+
+def capture(target: Target, agent: Agent) -> str:
+    """What the agent's screen shows now."""
+    session = shlex.quote(f"=mngr-{agent.name}:")
+    done = ssh.run(target, f"tmux capture-pane -p -t {session}", what=f"reading the screen of {agent.name}")
+    return done.stdout.decode(errors="replace")
+
+
+def order_stop(target: Target) -> None:
+    """Tells the host to end itself: agents get SIGTERM, everything is written to disk, the sandbox ends."""
+    ssh.run(target, f"echo stop >{HOST_DIR}/control", what="telling the host to end", timeout_s=20)

@@ -1,0 +1,62 @@
+"""Lists agents, with what each is doing."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from mngr import config
+from mngr.errors import MngrError
+from mngr.hosts import agents, known
+from mngr.hosts.agents import AgentProbe
+from mngr.models import Agent, AgentState, AgentView, Host, HostState
+from mngr.providers import registry
+
+_PROBE_S = 3.0
+_PROBERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All agents, oldest first, and what could not be found out."""
+
+    agents: tuple[AgentView, ...]
+    errors: tuple[str, ...]
+
+
+def listing() -> Listing:
+    """Every agent of every provider. A host that does not answer is an entry in `errors`, not a failure."""
+    settings = config.load()
+    hosts = [host for name in registry.NAMES for host in registry.provider(name, settings).hosts()]
+    errors: list[str] = []
+
+    def look(host: Host) -> dict[str, AgentProbe]:
+        if host.endpoint is None or not host.record.agents:
+            return {}
+        try:
+            return agents.probe(known.target(host.record, host.endpoint), timeout_s=_PROBE_S)
+        except MngrError as error:
+            errors.append(str(error))
+            return {}
+
+    with ThreadPoolExecutor(_PROBERS) as pool:
+        probes = list(pool.map(look, hosts))
+    views = [
+        view(host, agent, probed.get(agent.id))
+        for host, probed in zip(hosts, probes, strict=True)
+        for agent in host.record.agents
+    ]
+    return Listing(tuple(views), tuple(errors))
+
+
+def view(host: Host, agent: Agent, probed: AgentProbe | None) -> AgentView:
+    """An agent with its state."""
+    if host.state is not HostState.RUNNING:
+        state = AgentState.STOPPED
+    elif probed is None:
+        state = AgentState.UNKNOWN
+    elif probed.running:
+        state = AgentState.RUNNING
+    else:
+        state = AgentState.DONE
+    return AgentView(agent=agent, state=state, host=host, exit_code=probed.exit_code if probed else None)

@@ -1,0 +1,27 @@
+"""What goes on top of the image that a user names: the programs that mngr needs, and its own scripts."""
+
+from __future__ import annotations
+
+import base64
+
+from mngr import resources
+from mngr.hosts.agents import SCRIPTS
+
+_SCRIPTS = (*("supervisor.sh", "install-packages.sh", "start-agent.sh", "run-agent.sh", "stop-agents.sh", "probe.sh"),)
+
+
+def layer() -> list[str]:
+    """Dockerfile commands that add what is missing.
+
+    The scripts travel inside the command: one look-up on the server then tells whether the layer is there, where a
+    build context would take three calls more.
+    """
+    install = f"RUN mkdir -p {SCRIPTS} && {_write('install-packages.sh')} && sh {SCRIPTS}/install-packages.sh"
+    rest = " && ".join(_write(name) for name in _SCRIPTS if name != "install-packages.sh")
+    # Root whatever the image's own user is: sshd and the packages need it.
+    return ["USER root", install, f"RUN {rest}"]
+
+
+def _write(name: str) -> str:
+    text = base64.b64encode(resources.read(name)).decode()
+    return f"echo {text} | base64 -d >{SCRIPTS}/{name}"

@@ -1,0 +1,99 @@
+"""Host records: immutable files on the state volume, the newest revision of each counts.
+
+``hosts/<host id>/<revision>-<digest>.json``. One listing shows the names of all; since the content of a name never
+changes, what was read once is read from the disk of this machine afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mngr import paths
+from mngr.errors import ProviderNotFound
+from mngr.models import HostRecord
+from mngr.providers import copies
+
+if TYPE_CHECKING:
+    from mngr.providers.modal.client import Client
+
+_FOLDER = "hosts"
+_READERS = 8
+
+
+class Records:
+    """The records of one provider, and this machine's copies of them."""
+
+    def __init__(self, provider: str, client: Client) -> None:
+        self._client = client
+        self._cache = copies.folder(provider)
+
+    def all(self) -> list[HostRecord]:
+        """The newest record of every host, oldest host first."""
+        newest: dict[str, str] = {}
+        for path in sorted(self._client.list_files(_FOLDER)):
+            newest[path.split("/")[1]] = path
+        self._forget(set(newest.values()))
+        with ThreadPoolExecutor(_READERS) as pool:
+            records = [record for record in pool.map(self._read, newest.values()) if record is not None]
+        return sorted(records, key=lambda record: record.created_at)
+
+    def get(self, host_id: str) -> HostRecord | None:
+        """The newest record of one host, or None."""
+        found = sorted(self._client.list_files(f"{_FOLDER}/{host_id}"))
+        return self._read(found[-1]) if found else None
+
+    def write(self, record: HostRecord) -> HostRecord:
+        """Writes the next revision and removes the one before; the record with its revision."""
+        before = _path(record) if record.revision else None
+        following = msgspec.structs.replace(record, revision=record.revision + 1)
+        path = _path(following)
+        self._client.write_file(path, msgspec.json.encode(following))
+        self._remember(path, following)
+        if before is not None:
+            self._client.remove_files(before)
+            self._local(before).unlink(missing_ok=True)
+        return following
+
+    def remove(self, host_id: str) -> None:
+        """Removes all records of a host. A second call does nothing."""
+        self._client.remove_files(f"{_FOLDER}/{host_id}", recursive=True)
+        for path in self._cache.glob(f"{host_id}.*"):
+            path.unlink(missing_ok=True)
+
+    def _read(self, path: str) -> HostRecord | None:
+        """A record by its path; None when it was replaced since it was listed and none followed."""
+        local = self._local(path)
+        if local.exists():
+            return msgspec.json.decode(local.read_bytes(), type=HostRecord)
+        try:
+            data = self._client.read_file(path)
+        except ProviderNotFound:
+            found = sorted(self._client.list_files(path.rsplit("/", 1)[0]))
+            return self._read(found[-1]) if found and found[-1] != path else None
+        record = msgspec.json.decode(data, type=HostRecord)
+        self._remember(path, record)
+        return record
+
+    def _remember(self, path: str, record: HostRecord) -> None:
+        paths.write_private(self._local(path), msgspec.json.encode(record))
+
+    def _local(self, path: str) -> Path:
+        _folder, host_id, name = path.split("/")
+        return self._cache / f"{host_id}.{name}"
+
+    def _forget(self, current: set[str]) -> None:
+        """Drops copies of records that are no longer the newest."""
+        keep = {self._local(path).name for path in current}
+        for path in self._cache.iterdir():
+            if path.name not in keep:
+                path.unlink(missing_ok=True)
+
+
+def _path(record: HostRecord) -> str:
+    digest = hashlib.sha256(msgspec.json.encode(record)).hexdigest()[:12]
+    return f"{_FOLDER}/{record.id}/{record.revision:06d}-{digest}.json"

@@ -1,0 +1,16 @@
+#!/bin/sh
+# What runs in an agent's terminal: its command, in its environment; its exit code is written down.
+host_dir=${MNGR_HOST_DIR:-/mngr}
+state="$host_dir/agents/$1"
+# shellcheck disable=SC1091 # made when the host started
+. "$host_dir/ssh/environment"
+# shellcheck disable=SC1091 # made when the agent was
+. "$state/env"
+cd "$MNGR_AGENT_WORK_DIR" || exit 1
+# The end of the host is the command's to handle; this shell stays to write down how it went.
+trap : TERM
+sh -c "$(cat "$state/command")"
+code=$?
+echo "$code" >"$state/exit_code"
+rm -f "$state/autostart"
+exit "$code"

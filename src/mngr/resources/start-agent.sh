@@ -1,0 +1,22 @@
+#!/bin/sh
+# Starts one agent in its tmux session. Everything about it is in its state folder:
+#   name, work_dir, command   one line each     env   what it gets beside the host's environment (0600)
+# A second call while it runs does nothing.
+set -eu
+
+host_dir=${MNGR_HOST_DIR:-/mngr}
+state="$host_dir/agents/$1"
+name=$(cat "$state/name")
+session="mngr-$name"
+
+if tmux has-session -t "=$session" 2>/dev/null; then
+    [ "$(tmux list-panes -t "=$session:" -F '#{pane_dead}' | head -n 1)" = 1 ] || exit 0
+    tmux kill-session -t "=$session"
+fi
+rm -f "$state/exit_code"
+: >"$state/autostart"
+work_dir=$(cat "$state/work_dir")
+mkdir -p "$work_dir"
+# The options come before the session, so that the last words of a short command stay on the screen.
+tmux -f /dev/null start-server \; set-option -g remain-on-exit on \; set-option -g history-limit 50000 \; \
+    new-session -d -s "$session" -x 200 -y 50 -c "$work_dir" "exec sh $(dirname "$0")/run-agent.sh $1"
