@@ -23,9 +23,10 @@ def cache_folder(name: str) -> Path:
 
 
 def private_folder(path: Path) -> Path:
-    """Makes a folder that only its owner can look into. A second call changes nothing."""
+    """Makes a folder, and those above it that are missing, for its owner alone. A second call changes nothing."""
     if not path.is_dir():
-        path.mkdir(parents=True, mode=0o700, exist_ok=True)
+        private_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
         path.chmod(0o700)
     return path
 

@@ -57,10 +57,13 @@ def probe(target: Target, *, timeout_s: float) -> dict[str, AgentProbe]:
 
 
 def in_environment(agent: Agent, command: str) -> str:
-    """The line that runs `command` as the agent would: in its environment and work folder. Input is left alone."""
+    """The line that runs `command` as the agent would: in its environment and work folder. Input is left alone.
+
+    A shell stays above the command: ssh itself has no exit code for one that a signal ended, a shell has 128+n.
+    """
     return (
         f". {HOST_DIR}/ssh/environment; . {state_dir(agent)}/env; "
-        f"cd {shlex.quote(agent.work_dir)} && exec sh -c {shlex.quote(command)}"
+        f"cd {shlex.quote(agent.work_dir)} && sh -c {shlex.quote(command)}; exit $?"
     )
 
 

@@ -19,4 +19,5 @@ work_dir=$(cat "$state/work_dir")
 mkdir -p "$work_dir"
 # The options come before the session, so that the last words of a short command stay on the screen.
 tmux -f /dev/null start-server \; set-option -g remain-on-exit on \; set-option -g history-limit 50000 \; \
+    set-option -gq remain-on-exit-format '' \; \
     new-session -d -s "$session" -x 200 -y 50 -c "$work_dir" "exec sh $(dirname "$0")/run-agent.sh $1"

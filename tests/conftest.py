@@ -1,0 +1,141 @@
+"""What all tests share: one localmodal of the run's own, and `mngr` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+_MODAL_VARIABLES = ("MODAL_SERVER_URL", "MODAL_TOKEN_ID", "MODAL_TOKEN_SECRET", "MODAL_SANDBOX_V2")
+
+
+@dataclass(frozen=True)
+class LocalModalServer:
+    """A running localmodal. `env` points a Modal SDK at it and says where its home is."""
+
+    url: str
+    home: Path
+    env: dict[str, str]
+
+    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """Runs `localmodal` with this home."""
+        return subprocess.run([str(BIN / "localmodal"), *args], capture_output=True, text=True, env=clean_env(self.env))
+
+
+def clean_env(extra: dict[str, str]) -> dict[str, str]:
+    """The environment of a person who has configured nothing, and `extra`."""
+    values = {name: value for name, value in os.environ.items() if name not in _MODAL_VARIABLES}
+    return values | {"PATH": f"{BIN}:{os.environ['PATH']}", "MODAL_CONFIG_PATH": "/nonexistent/modal.toml"} | extra
+
+
+@pytest.fixture(scope="session")
+def localmodal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalModalServer]:
+    """A server with an empty home, removed with all that it made when the tests are over."""
+    home = tmp_path_factory.mktemp("localmodal") / "home"
+    env = clean_env({"LOCALMODAL_HOME": str(home)})
+    command = str(BIN / "localmodal")
+    subprocess.run([command, "up"], check=True, env=env, capture_output=True)
+    try:
+        shown = subprocess.run([command, "env", "--format", "json"], check=True, env=env, capture_output=True)
+        values = json.loads(shown.stdout)
+        yield LocalModalServer(values["MODAL_SERVER_URL"], home, {"LOCALMODAL_HOME": str(home), **values})
+    finally:
+        subprocess.run([command, "down", "--all"], env=env, check=True)
+        subprocess.run([command, "purge", "--force"], env=env, check=True)
+
+
+@dataclass
+class User:
+    """Somebody at a shell: a state folder and a project of their own."""
+
+    home: Path
+    project: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def mngr(
+        self, *args: str, stdin: bytes = b"", check: int | None = 0, **extra: str
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Runs `mngr`; `check` is the exit code that it must end with, None for any."""
+        done = subprocess.run(
+            [str(BIN / "mngr"), *args],
+            input=stdin,
+            capture_output=True,
+            cwd=self.project,
+            env=clean_env(self.env | extra),
+            timeout=240,
+        )
+        if check is not None:
+            assert done.returncode == check, (args, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+        return done
+
+    def text(self, *args: str, **extra: str) -> str:
+        return self.mngr(*args, **extra).stdout.decode()
+
+    def listed(self) -> dict[str, dict[str, object]]:
+        """What `mngr list` says of each agent, by name."""
+        return {agent["name"]: agent for agent in json.loads(self.text("list", "--format", "json"))["agents"]}
+
+    def git(self, *args: str) -> str:
+        identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+        done = subprocess.run(["git", *identity, *args], cwd=self.project, check=True, capture_output=True, text=True)
+        return done.stdout
+
+
+@pytest.fixture
+def user(localmodal_server: LocalModalServer, tmp_path: Path) -> Iterator[User]:
+    """A user with an empty home and a git repository with one commit, who meets nobody else's agents."""
+    home, project = tmp_path / "mngr", tmp_path / "project"
+    home.mkdir(mode=0o700)
+    project.mkdir()
+    app = f"test-{tmp_path.name}"[:60]
+    (home / "settings.toml").write_text(f'[providers.modal]\napp = "{app}"\nstate_volume = "{app}"\n')
+    someone = User(home, project, {"MNGR_HOME": str(home), "LOCALMODAL_HOME": str(localmodal_server.home)})
+    someone.git("init", "--quiet", "--initial-branch", "main")
+    (project / "README.md").write_text("hello\n")
+    someone.git("add", ".")
+    someone.git("commit", "--quiet", "-m", "first commit")
+    yield someone
+    for name in someone.listed():
+        someone.mngr("destroy", name, "--force")
+
+
+@dataclass
+class Terminal:
+    """A person's terminal: a tmux of the test's own, with a shell in it."""
+
+    socket: Path
+
+    def _tmux(self, *args: str) -> str:
+        command = ["tmux", "-S", str(self.socket), "-f", "/dev/null", *args]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def type(self, *keys: str) -> None:
+        """Types keys, by tmux's names for them."""
+        self._tmux("send-keys", "-t", "main", *keys)
+
+    def screen(self) -> str:
+        return self._tmux("capture-pane", "-p", "-t", "main")
+
+    def until(self, text: str, *, within_s: float = 60) -> None:
+        """Looks at the screen until `text` is a line of it, or begins one."""
+        deadline = time.monotonic() + within_s
+        while not any(line.startswith(text) for line in self.screen().splitlines()):
+            assert time.monotonic() < deadline, f"{text!r} never came:\n{self.screen()}"
+
+
+@pytest.fixture
+def terminal(user: User, tmp_path: Path) -> Iterator[Terminal]:
+    """A terminal in which `user` sits, in the project's folder."""
+    made = Terminal(tmp_path / "terminal")
+    env = [word for name, value in (clean_env(user.env) | {"PS1": "$ "}).items() for word in ("-e", f"{name}={value}")]
+    made._tmux("new-session", "-d", "-s", "main", "-x", "120", "-y", "40", "-c", str(user.project), *env, "sh")
+    yield made
+    made._tmux("kill-server")
