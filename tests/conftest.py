@@ -112,17 +112,19 @@ class Terminal:
     """A person's terminal: a tmux of the test's own, with a shell in it."""
 
     socket: Path
+    env: dict[str, str]
 
-    def _tmux(self, *args: str) -> str:
+    def tmux(self, *args: str) -> str:
+        """Runs tmux; the first call starts its server, which takes the environment over."""
         command = ["tmux", "-S", str(self.socket), "-f", "/dev/null", *args]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=self.env).stdout
 
     def type(self, *keys: str) -> None:
         """Types keys, by tmux's names for them."""
-        self._tmux("send-keys", "-t", "main", *keys)
+        self.tmux("send-keys", "-t", "main", *keys)
 
     def screen(self) -> str:
-        return self._tmux("capture-pane", "-p", "-t", "main")
+        return self.tmux("capture-pane", "-p", "-t", "main")
 
     def until(self, text: str, *, within_s: float = 60) -> None:
         """Looks at the screen until `text` is a line of it, or begins one."""
@@ -134,8 +136,7 @@ class Terminal:
 @pytest.fixture
 def terminal(user: User, tmp_path: Path) -> Iterator[Terminal]:
     """A terminal in which `user` sits, in the project's folder."""
-    made = Terminal(tmp_path / "terminal")
-    env = [word for name, value in (clean_env(user.env) | {"PS1": "$ "}).items() for word in ("-e", f"{name}={value}")]
-    made._tmux("new-session", "-d", "-s", "main", "-x", "120", "-y", "40", "-c", str(user.project), *env, "sh")
+    made = Terminal(tmp_path / "terminal", clean_env(user.env | {"TERM": "xterm"}))
+    made.tmux("new-session", "-d", "-s", "main", "-x", "120", "-y", "40", "-c", str(user.project), "sh")
     yield made
-    made._tmux("kill-server")
+    made.tmux("kill-server")
