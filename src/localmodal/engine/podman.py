@@ -102,6 +102,7 @@ def _containers_conf() -> str:
     runtime = "runc" if shutil.which("runc") else "crun"
     return (
         f'[engine]\nruntime = "{runtime}"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+        '[network]\nnetwork_backend = "netavark"\n'
         f'[containers]\ndefault_ulimits = ["nofile={nofile}:{nofile}", "nproc={nproc}:{nproc}"]\n'
     )
 

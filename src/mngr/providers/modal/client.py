@@ -188,8 +188,9 @@ class Client:
             return code
 
     def wait_ended(self, sandbox_id: str) -> None:
-        """Waits until a sandbox has ended."""
-        with translated():
+        """Waits until a sandbox has ended, however it did."""
+        ended = (modal.exception.SandboxTimeoutError, modal.exception.SandboxTerminatedError)
+        with translated(), contextlib.suppress(*ended):
             modal.Sandbox.from_id(sandbox_id).wait(raise_on_termination=False)
 
     def terminate(self, sandbox_id: str) -> None:
