@@ -2,9 +2,10 @@
 # Every check that runs no code of ours: format, lint, types, layers, shell.
 set -eu
 cd "$(dirname "$0")/.."
-.venv/bin/ruff format --check src tests
-.venv/bin/ruff check src tests
+.venv/bin/ruff format --check src tests scripts
+.venv/bin/ruff check src tests scripts
 .venv/bin/mypy
 .venv/bin/lint-imports
+.venv/bin/python scripts/coverage.py --check
 # shellcheck disable=SC2046 # a list of files
 shellcheck -x $(git ls-files --cached --others --exclude-standard '*.sh' .ci/run)

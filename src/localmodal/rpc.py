@@ -46,7 +46,6 @@ class Router:
     def __init__(self, protocol: type[Any], services: Iterable[object], gate: Gate) -> None:
         """`gate` runs before each call and may refuse it by raising a `LocalModalError`."""
         self._mapping: dict[str, grpclib.const.Handler] = {}
-        self.served: set[str] = set()
         services = list(services)
         for path, handler in _protocol_handlers(protocol).items():
             name = path.rsplit("/", 1)[1]
@@ -54,8 +53,6 @@ class Router:
             if len(owners) > 1:
                 raise TypeError(f"{name} is served by {len(owners)} services")
             method = getattr(owners[0], name) if owners else None
-            if method is not None:
-                self.served.add(name)
             func = _adapter(name, method, handler.cardinality, gate)
             self._mapping[path] = grpclib.const.Handler(
                 func, handler.cardinality, handler.request_type, handler.reply_type

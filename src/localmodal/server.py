@@ -51,6 +51,10 @@ from localmodal.services.volumes.backend import VolumesBackend
 from localmodal.services.volumes.rpc import VolumesRpc
 from localmodal.store import Store
 
+CONTROL_PLANE = (
+    *(AuthRpc, EnvironmentsRpc, AppsRpc, SecretsRpc, BlobsRpc, MountsRpc, ImagesRpc, VolumesRpc, SandboxesRpc),
+)
+COMMAND_ROUTER = (CommandRouterRpc,)
 _WINDOW_BYTES = 1 << 20
 _GOODBYE_S = 1.0
 
@@ -65,7 +69,6 @@ class LocalModal:
         self._http_port = 0
         self._stops: list[Callable[[], Awaitable[None]]] = []
         self._sandboxes: SandboxesBackend | None = None
-        self.served: dict[str, set[str]] = {}
 
     @property
     def url(self) -> str:
@@ -137,7 +140,6 @@ class LocalModal:
             auth_rpc.gate,
         )
         commands = Router(TaskCommandRouterBase, [CommandRouterRpc(router, secrets)], auth_rpc.router_gate)
-        self.served = {"ModalClient": control.served, "TaskCommandRouter": commands.served}
         await self._listen_http([*blobs_http.routes(blobs, links), *volumes_http.routes(volumes, links)])
         await self._listen_grpc([control, commands])
 
