@@ -83,6 +83,20 @@ class User:
         """What `mngr list` says of each agent, by name."""
         return {agent["name"]: agent for agent in json.loads(self.text("list", "--format", "json"))["agents"]}
 
+    def running_sandboxes(self) -> int:
+        """How many sandboxes of this user's run, by the SDK's own account."""
+        app = (self.home / "settings.toml").read_text().split('"')[1]
+        code = "import modal, sys\nprint(len(list(modal.Sandbox.list(app_id=modal.App.lookup(sys.argv[1]).app_id))))"
+        shown = subprocess.run(
+            [str(BIN / "localmodal"), "env", "--format", "json"],
+            env=clean_env(self.env),
+            capture_output=True,
+            check=True,
+        )
+        env = clean_env(json.loads(shown.stdout))
+        counted = subprocess.run([str(BIN / "python"), "-c", code, app], env=env, capture_output=True, check=True)
+        return int(counted.stdout)
+
     def git(self, *args: str) -> str:
         identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
         done = subprocess.run(["git", *identity, *args], cwd=self.project, check=True, capture_output=True, text=True)

@@ -94,6 +94,7 @@ class LocalModal:
         podman = Podman(home)
         network = Network(podman, home.tag)
         await network.start()
+        self._stops.append(_async(network.release_all))
         spawner = Spawner()
         await spawner.start()
         self._stops.append(spawner.stop)

@@ -97,14 +97,7 @@ def test_an_interrupted_create_leaves_no_sandbox(user: User, step: str) -> None:
     assert process.wait(timeout=60) == 130, rest
     assert "Traceback" not in rest
     assert user.listed()["cut"]["host"]["state"] == "FAILED"  # type: ignore[index]
-    code = "import modal, sys\nprint(len(list(modal.Sandbox.list(app_id=modal.App.lookup(sys.argv[1]).app_id))))"
-    app = (user.home / "settings.toml").read_text().split('"')[1]
-    shown = subprocess.run(
-        [str(BIN / "localmodal"), "env", "--format", "json"], env=clean_env(user.env), capture_output=True
-    )
-    env = clean_env(json.loads(shown.stdout))
-    running = subprocess.run([str(BIN / "python"), "-c", code, app], env=env, capture_output=True, text=True)
-    assert running.stdout == "1\n", running.stderr
+    assert user.running_sandboxes() == 1
 
 
 def test_which_server_without_a_token(tmp_path: Path) -> None:
@@ -114,3 +107,18 @@ def test_which_server_without_a_token(tmp_path: Path) -> None:
     assert done.returncode == 4
     assert "podman is not installed" in done.stderr
     assert "modal token new" in done.stderr
+
+
+def test_of_two_creates_of_one_name_one_wins(user: User) -> None:
+    user.mngr("create", "warm", "-q", "--", "sleep 1000")
+    command = [str(BIN / "mngr"), "create", "same", "-q", "--", "sleep 1000"]
+    both = [
+        subprocess.Popen(command, cwd=user.project, env=clean_env(user.env), stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    errors = [process.communicate(timeout=120)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 2], errors
+    assert "an agent named 'same' exists already" in "".join(errors)
+    # The one that lost has left nothing, and did not end the one that won.
+    states = json.loads(user.text("list", "--format", "json"))["agents"]
+    assert [agent["state"] for agent in states if agent["name"] == "same"] == ["RUNNING"]

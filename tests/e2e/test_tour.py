@@ -49,10 +49,9 @@ def test_nothing_is_left_of_a_destroyed_agent(user: User, localmodal_server: Loc
     user.mngr("destroy", "gone", "--force")
     left = [path for path in user.home.rglob("*") if path.is_file() and path.name != "settings.toml"]
     assert left == []
+    assert user.running_sandboxes() == 0
     code = (
         "import modal, sys\n"
-        "app = modal.App.lookup(sys.argv[1])\n"
-        "assert not list(modal.Sandbox.list(app_id=app.app_id))\n"
         "left = modal.Volume.from_name(sys.argv[1]).listdir('/', recursive=True)\n"
         "assert not [entry.path for entry in left if entry.path != 'hosts'], left\n"
     )
@@ -138,3 +137,36 @@ def test_formats(user: User) -> None:
     assert shown.stdout == "over\n"
     wrong = user.mngr("list", "--format", "{nope}", check=2)
     assert b"there is no field 'nope'" in wrong.stderr
+
+
+def test_work_outlives_the_lifetime_of_a_sandbox(user: User) -> None:
+    user.mngr("create", "brief", "-b", "timeout=8", "--", "sleep 1000")
+    user.mngr("exec", "brief", "echo kept >kept; sync")
+    # Waits for the end as exec does: with the connection.
+    user.mngr("exec", "brief", "sleep 100", check=None)
+    ended = user.listed()["brief"]
+    assert ended["state"] == "STOPPED"
+    assert ended["host"]["reason"] == "its lifetime of 8 s was reached"  # type: ignore[index]
+    user.mngr("start", "brief")
+    assert user.text("exec", "brief", "cat kept") == "kept\n"
+
+
+def test_a_half_made_agent_can_be_destroyed(user: User) -> None:
+    """A creation that was killed, with no chance to undo anything."""
+    user.mngr("create", "warm", "-q", "--", "sleep 1000")
+    process = subprocess.Popen(
+        [str(BIN / "mngr"), "create", "half", "-v", "--", "sleep 1000"],
+        cwd=user.project,
+        env=clean_env(user.env),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "sending the project" in line:
+            process.kill()
+    process.wait()
+    assert user.listed()["half"]["host"]["state"] == "BUILDING"  # type: ignore[index]
+    user.mngr("destroy", "half", "--force")
+    assert list(user.listed()) == ["warm"]
+    assert user.running_sandboxes() == 1

@@ -7,10 +7,13 @@ them. A sandbox never reaches another, nor the host's own address on the bridge.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import ipaddress
+import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from localmodal.engine.podman import Podman
@@ -19,6 +22,7 @@ from localmodal.errors import Internal, ResourceExhausted
 # Below the range from which Linux takes ports for outgoing connections, so that none is lost to one of those.
 TUNNEL_PORTS = range(20000, 32768)
 LOOPBACK = "127.0.0.1"
+_PORT_LOCKS = Path("/run/localmodal-ports")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Network:
         self._podman = podman
         self.name = f"localmodal-{tag}"
         self._subnets: tuple[str, ...] = ()
-        self._reserved: set[int] = set()
+        self._reserved: dict[int, int] = {}
 
     async def start(self) -> None:
         """Makes the bridge if it is not there."""
@@ -50,17 +54,38 @@ class Network:
     def reserve_port(self) -> int:
         """A port of the loopback address that nobody listens on and that is not given out again until released."""
         for port in TUNNEL_PORTS:
-            if port not in self._reserved and _is_free(port):
-                self._reserved.add(port)
-                return port
+            if port not in self._reserved and self._lock(port):
+                if _is_free(port):
+                    return port
+                self.release_port(port)
         raise ResourceExhausted(f"no free port for a tunnel between {TUNNEL_PORTS.start} and {TUNNEL_PORTS.stop - 1}")
 
     def adopt_port(self, port: int) -> None:
         """Marks a port as in use by a sandbox of an earlier server."""
-        self._reserved.add(port)
+        self._lock(port)
 
     def release_port(self, port: int) -> None:
-        self._reserved.discard(port)
+        """Gives a port back. One that is not held is no error."""
+        descriptor = self._reserved.pop(port, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def release_all(self) -> None:
+        """Lets go of all ports; those that lead into running sandboxes are still listened on."""
+        for port in list(self._reserved):
+            self.release_port(port)
+
+    def _lock(self, port: int) -> bool:
+        """Takes a port before the servers of other homes on this machine do: podman listens on it only later."""
+        _PORT_LOCKS.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(_PORT_LOCKS / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._reserved[port] = descriptor
+        return True
 
     async def apply(self, init_pid: int, egress: Egress) -> None:
         """Puts the rules into the network namespace of `init_pid`, in the place of earlier ones."""

@@ -12,7 +12,7 @@ import msgspec
 
 from mngr import config, ids
 from mngr.agents import registry as agent_types
-from mngr.errors import NameTaken
+from mngr.errors import NameTaken, ProviderConflict
 from mngr.hosts import agents, known, transfer
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentView, Host, HostRecord, HostState
@@ -58,7 +58,11 @@ def create(request: Request, progress: Progress) -> AgentView:
     )
     with ExitStack() as undo:
         record = _begin(provider, agent, options, undo)
-        host = provider.start(record, progress)
+        try:
+            host = provider.start(record, progress)
+        except ProviderConflict as error:
+            # Another creation of the same name was faster; the provider lets only one of them run.
+            raise NameTaken(agent.name) from error
         progress("sending the project")
         target = known.target(host.record, _answering(host))
         transfer.send_project(target, request.source, agent.work_dir, f"mngr/{agent.name}")
@@ -95,6 +99,9 @@ def _begin(provider: Provider, agent: Agent, options: dict[str, Any], undo: Exit
     )
 
     def fail(kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, NameTaken):
+            provider.destroy(record, lambda _step: None)
+            return
         provider.abandon(record)
         reason = str(error) or (kind.__name__ if kind else "")
         provider.save(msgspec.structs.replace(record, state=HostState.FAILED, reason=reason))

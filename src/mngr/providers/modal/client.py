@@ -175,10 +175,12 @@ class Client:
                 return Endpoint(address, port)
         return None
 
-    def sandbox_named(self, name: str) -> str | None:
-        """The id of the running sandbox of a name, or None."""
+    def sandbox_named(self, name: str, tags: dict[str, str]) -> str | None:
+        """The id of the running sandbox of a name, when it carries `tags`; else None."""
         with contextlib.suppress(ProviderNotFound), translated():
-            return str(modal.Sandbox.from_name(self._settings.app, name, environment_name=self._environment).object_id)
+            sandbox = modal.Sandbox.from_name(self._settings.app, name, environment_name=self._environment)
+            if tags.items() <= sandbox.get_tags().items():
+                return str(sandbox.object_id)
         return None
 
     def how_ended(self, sandbox_id: str) -> int | None:

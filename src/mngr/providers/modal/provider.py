@@ -154,20 +154,26 @@ class ModalProvider:
         )
 
     def abandon(self, record: HostRecord) -> None:
-        sandbox_id = record.sandbox_id or self._client.sandbox_named(record.name)
+        sandbox_id = self._sandbox_of(record)
         if sandbox_id:
             self._client.terminate(sandbox_id)
         known.forget(record)
+
+    def _sandbox_of(self, record: HostRecord) -> str | None:
+        """The host's sandbox, also when its creation was cut off before its id was written down. Another host's of the
+        same name, which won a race for it, is not meant."""
+        return record.sandbox_id or self._client.sandbox_named(record.name, {_TAG: record.id})
 
     def destroy(self, record: HostRecord, progress: Progress) -> None:
         client = self._client
         progress("ending the sandbox")
         images_left = list(record.snapshot_ids)
-        if record.sandbox_id:
-            client.terminate(record.sandbox_id)
+        sandbox_id = self._sandbox_of(record)
+        if sandbox_id:
+            client.terminate(sandbox_id)
             with contextlib.suppress(ProviderNotFound, NoExitSnapshot):
-                client.wait_ended(record.sandbox_id)
-                exit_image = client.exit_snapshot(record.sandbox_id)
+                client.wait_ended(sandbox_id)
+                exit_image = client.exit_snapshot(sandbox_id)
                 images_left += [exit_image] if exit_image not in images_left else []
         progress("removing snapshots, keys and records")
         for image_id in images_left:
