@@ -68,7 +68,7 @@ class Builder:
             context.mkdir()
             await asyncio.to_thread(_fill, context, build)
             arguments = ["--file", str(folder / "Dockerfile"), *self._mounts(folder, build)]
-            extra = [f"ARG {name}" for name in _CA_VARIABLES] if _ca_bundle() else []
+            extra = [f"ARG {' '.join(_CA_VARIABLES)}"] if _ca_bundle() else []
             text = "\n".join(prepare(commands, after_from=extra, with_env=bool(build.secrets)))
             (folder / "Dockerfile").write_text(text + "\n")
             await self._run(build, [*arguments, str(context)], log)
