@@ -29,6 +29,8 @@ _CA_VARIABLES = (
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 _FROM = re.compile(r"(FROM\s+(?:--platform=\S+\s+)?)(\S+)(\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
 _COPY_FROM = re.compile(r"((?:COPY|ADD)\s.*?--from=)(\S+)", re.IGNORECASE)
+_ARG = re.compile(r"ARG\s+(\w+)(?:=(\S+))?", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
 _RUN = re.compile(r"(RUN\s+(?:--\S+\s+)*)(.*)$", re.IGNORECASE | re.DOTALL)
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP (\d+)/(\d+): (.*)")
 _TAIL_LINES = 15
@@ -76,14 +78,17 @@ class Builder:
     async def _with_bases(self, build: Build, log: Log) -> list[str]:
         """The commands with each base named as podman knows it."""
         stages: set[str] = set()
+        arguments: dict[str, str] = {}
         commands = []
         for command in build.commands:
             source = _FROM.match(command)
             copied = _COPY_FROM.match(command)
+            argument = _ARG.match(command)
+            if argument:
+                arguments[argument[1]] = build.build_args.get(argument[1], (argument[2] or "").strip("\"'"))
             if source:
-                name = source[2]
-                known = name in stages or "$" in name
-                ref = name if known else build.bases.get(name) or await self._bases.resolve(name, log)
+                name = _expand(source[2], arguments)
+                ref = name if name in stages else build.bases.get(name) or await self._bases.resolve(name, log)
                 commands.append(f"{source[1]}{ref}{source[3] or ''}")
                 if source[4]:
                     stages.add(source[4])
@@ -154,6 +159,11 @@ def prepare(commands: Sequence[str], *, after_from: Sequence[str], with_env: boo
         if _FROM.match(command):
             prepared.extend(after_from)
     return prepared
+
+
+def _expand(name: str, arguments: Mapping[str, str]) -> str:
+    """An image's name with the arguments that stand before FROM filled in."""
+    return _VARIABLE.sub(lambda found: arguments.get(found[1] or found[3], "") or found[2] or "", name)
 
 
 def _fill(context: Path, build: Build) -> None:

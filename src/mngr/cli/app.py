@@ -23,8 +23,11 @@ _COMMANDS = {
     "stop": "End an agent's sandbox and keep its work.",
     "start": "Bring a stopped agent back.",
     "destroy": "Remove an agent and all that it has.",
+    "logs": "Show what was written: by the build of an agent's image.",
+    "config": "Show and change settings.",
+    "help": "Explain a topic.",
 }
-_MODULES = {"list": "list_", "exec": "exec_"}
+_MODULES = {"list": "list_", "exec": "exec_", "help": "help_"}
 
 
 @dataclass
@@ -72,11 +75,26 @@ def _keep(field: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     return keep
 
 
+def _setting(_ctx: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> None:
+    if value:
+        from mngr.config import overrides
+
+        overrides.set((*overrides.get(), *value))
+
+
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that every command takes, before and behind its name."""
     for option in (
         click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_keep("verbose"), help="Say more."),
         click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_keep("quiet"), help="Say less."),
+        click.option(
+            "--setting",
+            multiple=True,
+            metavar="KEY=VALUE",
+            expose_value=False,
+            callback=_setting,
+            help="A setting for this once, such as providers.modal.default_cpu=2.",
+        ),
         click.option(
             "--format",
             metavar="FORM",

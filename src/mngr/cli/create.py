@@ -14,7 +14,18 @@ from mngr.errors import UsageError
 from mngr.operations.create import Request, create
 
 
-@click.command("create")
+class _Create(click.Command):
+    """Shows the build arguments below the options."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        from mngr.cli.help_ import build_arguments
+
+        with formatter.section("Build arguments (-b)"):
+            formatter.write_dl([(name, f"{text}{default}") for name, text, default in build_arguments()])
+
+
+@click.command("create", cls=_Create)
 @click.argument("name")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option("--in", "--provider", "provider", default="modal", show_default=True, help="Where the host comes from.")
@@ -47,14 +58,8 @@ def command(
     folder travels with it: a git repository with its history, onto a new branch mngr/NAME, and with all uncommitted
     files that git does not ignore; any other folder as it is.
 
-    \b
-    Build arguments (-b):
-      cpu=CORES       [1.0]
-      memory=GB       [1.0]
-      image=NAME      [debian:bookworm-slim]
-      timeout=SECONDS [900]
-      region=REGION
-      offline         no outbound network
+    What the host is to be is said with build arguments, listed below with their defaults; see also:
+    mngr help build-args
     """
     from mngr.providers.modal.build_args import split
 

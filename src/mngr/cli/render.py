@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import string
 import sys
 import time
@@ -171,6 +172,7 @@ class Steps:
         self._lines = verbose
         self._shown = (self._stream.isatty() or verbose) and not quiet
         self._open = False
+        self._step = ""
 
     def __call__(self, step: str) -> None:
         if not self._shown:
@@ -178,7 +180,24 @@ class Steps:
         if self._lines:
             print(f"mngr: {step}", file=self._stream)
             return
-        self._stream.write(f"\r\033[K{step} …")
+        self._step = step
+        self._show(f"{step} …")
+
+    def log(self, text: str) -> None:
+        """What a build writes: whole with ``-v``, else only the step that it is at."""
+        if not self._shown:
+            return
+        if self._lines:
+            self._stream.write(text)
+            self._stream.flush()
+            return
+        for line in text.splitlines():
+            if line.startswith("STEP "):
+                self._show(f"{self._step}: {line.removeprefix('STEP ')}")
+
+    def _show(self, text: str) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        self._stream.write(f"\r\033[K{text[:width]}")
         self._stream.flush()
         self._open = True
 

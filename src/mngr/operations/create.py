@@ -46,7 +46,9 @@ def create(request: Request, progress: Progress) -> AgentView:
     ids.check_name(request.name)
     command = agent_types.agent_type(request.type).command(request.arguments)
     provider = providers.provider(request.provider, settings)
-    options = provider.plan(request.build_args)
+    plan = provider.plan(request.build_args)
+    for note in plan.notes:
+        progress.log(f"{note}\n")
     _make_room(provider, request.name, progress)
     agent = Agent(
         id=ids.new_agent_id(),
@@ -57,7 +59,8 @@ def create(request: Request, progress: Progress) -> AgentView:
         created_at=time.time(),
     )
     with ExitStack() as undo:
-        record = _begin(provider, agent, options, undo)
+        record = _begin(provider, agent, plan.options, undo, progress)
+        record = provider.prepare(record, plan, progress)
         try:
             host = provider.start(record, progress)
         except ProviderConflict as error:
@@ -83,7 +86,9 @@ def _make_room(provider: Provider, name: str, progress: Progress) -> None:
             provider.destroy(host.record, progress)
 
 
-def _begin(provider: Provider, agent: Agent, options: dict[str, Any], undo: ExitStack) -> HostRecord:
+def _begin(
+    provider: Provider, agent: Agent, options: dict[str, Any], undo: ExitStack, progress: Progress
+) -> HostRecord:
     """Writes down that the host is being made, and what undoes it."""
     record = provider.save(
         HostRecord(
@@ -100,7 +105,7 @@ def _begin(provider: Provider, agent: Agent, options: dict[str, Any], undo: Exit
 
     def fail(kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, NameTaken):
-            provider.destroy(record, lambda _step: None)
+            provider.destroy(record, progress)
             return
         provider.abandon(record)
         reason = str(error) or (kind.__name__ if kind else "")

@@ -12,7 +12,7 @@ from mngr.providers import copies, registry
 def find(name: str) -> tuple[Host, Agent]:
     """The agent of a name or id and its host, as they are now. Raises `AgentNotFound`."""
     settings = config.load()
-    hosts = [host for provider in registry.NAMES for host in registry.provider(provider, settings).hosts()]
+    hosts = [host for provider in settings.providers for host in registry.provider(provider, settings).hosts()]
     for host in hosts:
         for agent in host.record.agents:
             if name in (agent.name, agent.id):
@@ -43,7 +43,7 @@ def reach(name: str) -> tuple[ssh.Target, Agent]:
 
 
 def _remembered(name: str) -> tuple[ssh.Target, Agent] | None:
-    for provider in registry.NAMES:
+    for provider in config.load().providers:
         for record in copies.read(provider):
             endpoint = known.endpoint(record)
             if endpoint is None or record.state is not HostState.RUNNING:

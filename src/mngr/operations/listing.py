@@ -27,7 +27,7 @@ class Listing:
 def listing() -> Listing:
     """Every agent of every provider. A host that does not answer is an entry in `errors`, not a failure."""
     settings = config.load()
-    hosts = [host for name in registry.NAMES for host in registry.provider(name, settings).hosts()]
+    hosts = [host for name in settings.providers for host in registry.provider(name, settings).hosts()]
     errors: list[str] = []
 
     def look(host: Host) -> dict[str, AgentProbe]:

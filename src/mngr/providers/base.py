@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
+
+import msgspec
 
 from mngr.models import Host, HostRecord
 
-Progress = Callable[[str], None]
-"""Told what is being done, in a few words for a person."""
+
+class Progress(Protocol):
+    """Told what is being done, in a few words for a person, and what a build writes."""
+
+    def __call__(self, step: str) -> None: ...
+
+    def log(self, text: str) -> None: ...
+
+
+class HostPlan(msgspec.Struct, frozen=True):
+    """What a host is to be: `options` as its record keeps them, the values of its `env`, which the record does not
+    hold, and remarks for those who want to know."""
+
+    options: dict[str, Any]
+    env: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
 
 
 class Provider(Protocol):
@@ -16,8 +31,8 @@ class Provider(Protocol):
 
     name: str
 
-    def plan(self, build_args: tuple[str, ...]) -> dict[str, Any]:
-        """The options of a new host, all checked. Raises `UsageError`; makes nothing."""
+    def plan(self, build_args: tuple[str, ...]) -> HostPlan:
+        """What a new host is to be, all checked. Raises `UsageError` with all problems, a line each; makes nothing."""
 
     def hosts(self) -> list[Host]:
         """All hosts there are a record of. May be a few seconds old. Raises `ProviderUnavailable`."""
@@ -27,6 +42,12 @@ class Provider(Protocol):
 
     def save(self, record: HostRecord) -> HostRecord:
         """Writes the next revision of a record; the record with that revision."""
+
+    def prepare(self, record: HostRecord, plan: HostPlan, progress: Progress) -> HostRecord:
+        """Makes what a host starts from the first time; the record with it. Raises `ImageBuildFailed`."""
+
+    def build_log(self, record: HostRecord) -> str:
+        """What the build of the host's image wrote. Raises `NotFound` when nothing was built for it."""
 
     def start(self, record: HostRecord, progress: Progress) -> Host:
         """Runs a host, from its newest snapshot where it has one. It answers over SSH when this returns.

@@ -6,13 +6,11 @@ from mngr.config import Settings
 from mngr.errors import UsageError
 from mngr.providers.base import Provider
 
-NAMES = ("modal",)
-
 
 def provider(name: str, settings: Settings) -> Provider:
-    """The provider called `name`. Raises `UsageError`."""
-    if name == "modal":
-        from mngr.providers.modal.provider import ModalProvider
+    """The provider called `name` in the settings. Raises `UsageError`."""
+    if name not in settings.providers:
+        raise UsageError(f"there is no provider named {name!r}; there is: {', '.join(settings.providers)}")
+    from mngr.providers.modal.provider import ModalProvider
 
-        return ModalProvider(name, settings.providers.modal)
-    raise UsageError(f"there is no provider named {name!r}; there is: {', '.join(NAMES)}")
+    return ModalProvider(name, settings.providers[name])

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 import modal
 import modal.exception
 import modal.experimental
+from modal._output.manager import DisabledOutputManager
+from modal.output import OutputManager
 from modal.types import FileEntryType
 
 from mngr.config import ModalSettings
@@ -26,9 +27,9 @@ from mngr.errors import (
     ProviderUnavailable,
 )
 from mngr.models import Endpoint
+from mngr.providers.modal.requests import ImageRequest, SandboxRequest
 
 SSH_PORT = 22
-_GIB = 1024
 _READY_S = 300
 _TRANSLATIONS: tuple[tuple[type[Exception], type[MngrError]], ...] = (
     (modal.exception.AuthError, NotAuthorised),
@@ -58,20 +59,25 @@ def translated() -> Iterator[None]:
         raise ProviderUnavailable(f"Modal can not be reached: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxRequest:
-    """What a sandbox is made with. `secrets` become its environment and are nowhere else."""
+class _BuildLog(DisabledOutputManager):
+    """Takes the log of an image build from the SDK, as it comes, and shows nothing itself."""
 
-    name: str
-    image_id: str
-    command: tuple[str, ...]
-    secrets: dict[str, str]
-    tags: dict[str, str]
-    timeout_s: int
-    cpu: float
-    memory_gib: float
-    region: str
-    offline: bool
+    def __init__(self, sink: Callable[[str], None]) -> None:
+        super().__init__()
+        self._sink = sink
+
+    async def put_streaming_log(self, log: Any, prefix: str = "") -> None:  # noqa: ARG002
+        self._sink(log.data)
+
+
+@contextlib.contextmanager
+def _build_log(sink: Callable[[str], None]) -> Iterator[None]:
+    before = OutputManager.get()
+    OutputManager._set(_BuildLog(sink))
+    try:
+        yield
+    finally:
+        OutputManager._set(before)
 
 
 class Client:
@@ -117,14 +123,38 @@ class Client:
         with contextlib.suppress(ProviderNotFound), translated():
             self._volume.remove_file(path, recursive=recursive)
 
-    def build_image(self, base: str, commands: Sequence[str]) -> str:
-        """The id of an image: `base` from a registry and Dockerfile commands on it. One that is there is not built."""
-        with translated():
-            image = modal.Image.from_registry(base)
-            if commands:
-                image = image.dockerfile_commands(list(commands))
+    def build_image(self, request: ImageRequest, log: Callable[[str], None]) -> str:
+        """The id of an image. One that is there is not built; what a build writes goes to `log` as it comes.
+
+        Raises `ImageBuildFailed`.
+        """
+        with translated(), _build_log(log):
+            image = self._image(request)
             image.build(self._app)
             return str(image.object_id)
+
+    def _image(self, request: ImageRequest) -> modal.Image:
+        secrets = [modal.Secret.from_dict(dict(request.secrets))] if request.secrets else []
+        if request.dockerfile:
+            image = modal.Image.from_dockerfile(
+                request.dockerfile,
+                context_dir=request.context_dir,
+                build_args=dict(request.build_args),
+                secrets=secrets,
+            )
+        else:
+            image = modal.Image.from_registry(request.base)
+        return image.dockerfile_commands(list(request.commands)) if request.commands else image
+
+    def keep_secret(self, name: str, values: Mapping[str, str]) -> None:
+        """Keeps values with the account under a name that is new. Raises `ProviderConflict` when it is not."""
+        with translated():
+            modal.Secret.objects.create(name, dict(values), environment_name=self._environment)
+
+    def delete_secret(self, name: str) -> None:
+        """What is gone already is no error."""
+        with contextlib.suppress(ProviderNotFound), translated():
+            modal.Secret.objects.delete(name, environment_name=self._environment)
 
     def delete_image(self, image_id: str) -> None:
         """What is gone already is no error."""
@@ -137,18 +167,24 @@ class Client:
         Raises `ProviderConflict` when a sandbox of the name runs. One that does not become ready is ended.
         """
         with translated():
+            secrets = [modal.Secret.from_dict(dict(request.secrets))]
+            if request.stored_secret:
+                secrets.append(modal.Secret.from_name(request.stored_secret, environment_name=self._environment))
             sandbox = modal.Sandbox.create(
                 *request.command,
                 app=self._app,
                 name=request.name,
                 tags=dict(request.tags),
                 image=modal.Image.from_id(request.image_id),
-                secrets=[modal.Secret.from_dict(dict(request.secrets))],
+                secrets=secrets,
                 timeout=request.timeout_s,
                 cpu=request.cpu,
-                memory=int(request.memory_gib * _GIB),
+                memory=request.memory_mib,
+                gpu=request.gpu or None,
                 region=request.region or None,
-                outbound_cidr_allowlist=[] if request.offline else None,
+                cloud=request.cloud or None,
+                outbound_cidr_allowlist=request.cidrs,
+                volumes={path: self._user_volume(name) for path, name in request.volumes.items()},
                 unencrypted_ports=[SSH_PORT],
                 readiness_probe=modal.Probe.with_tcp(SSH_PORT),
                 experimental_options={"enable_exit_snapshot": True},
@@ -160,6 +196,9 @@ class Client:
                 sandbox.terminate()
                 raise
             return str(sandbox.object_id), Endpoint(address, port)
+
+    def _user_volume(self, name: str) -> modal.Volume:
+        return modal.Volume.from_name(name, create_if_missing=True, environment_name=self._environment)
 
     def running(self) -> set[str]:
         """The ids of all sandboxes of the app that run. May be a minute old."""

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 
 from mngr import resources
 from mngr.hosts.agents import SCRIPTS
+from mngr.providers.modal.options import Options
+from mngr.providers.modal.requests import ImageRequest
 
 _SCRIPTS = (*("supervisor.sh", "install-packages.sh", "start-agent.sh", "run-agent.sh", "stop-agents.sh", "probe.sh"),)
+
+
+def request(options: Options, environment: Mapping[str, str]) -> ImageRequest:
+    """The image of a host. Secrets are taken from `environment`, the caller's own."""
+    return ImageRequest(
+        base=options.image,
+        commands=tuple(layer()),
+        dockerfile=options.dockerfile,
+        context_dir=options.context_dir,
+        build_args=dict(pair.split("=", 1) for pair in options.docker_build_args),
+        secrets={name: environment[name] for name in options.secrets},
+    )
 
 
 def layer() -> list[str]:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from mngr import paths
 from mngr.config import ModalSettings
-from mngr.errors import MngrError, NoExitSnapshot, ProviderNotFound
+from mngr.errors import MngrError, NoExitSnapshot, NotFound, ProviderNotFound
 from mngr.hosts import agents, keys, known, ssh
 from mngr.models import Host, HostRecord, HostState
-from mngr.providers.base import Progress
-from mngr.providers.modal import build_args, endpoint, images
+from mngr.providers.base import HostPlan, Progress
+from mngr.providers.modal import build_args, endpoint, images, sandboxes
+from mngr.providers.modal.options import Options
+from mngr.providers.modal.sandboxes import TAG
 
 if TYPE_CHECKING:
-    from mngr.providers.modal.client import Client, SandboxRequest
+    from mngr.providers.modal.client import Client
     from mngr.providers.modal.records import Records
+    from mngr.providers.modal.requests import SandboxRequest
 
 _SSH_S = 60.0
-_TAG = "mngr-host"
 _RAN_OUT_OF_TIME = 124
 
 
@@ -46,15 +49,16 @@ class ModalProvider:
 
         return Records(self.name, self._client)
 
-    def plan(self, arguments: tuple[str, ...]) -> dict[str, Any]:
-        return msgspec.to_builtins(build_args.parse(arguments, self._settings))  # type: ignore[no-any-return]
+    def plan(self, words: tuple[str, ...]) -> HostPlan:
+        plan = build_args.plan(words, self._settings)
+        return HostPlan(msgspec.to_builtins(plan.options), plan.env, plan.notes)
 
     def hosts(self) -> list[Host]:
         client, records = self._client, self._records
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(client.running)
-            known = records.all()
-        return [self._view(record, record.sandbox_id in running.result()) for record in known]
+            mine = [record for record in records.all() if record.provider == self.name]
+        return [self._view(record, record.sandbox_id in running.result()) for record in mine]
 
     def host(self, host_id: str) -> Host | None:
         record = self._records.get(host_id)
@@ -88,37 +92,43 @@ class ModalProvider:
     def save(self, record: HostRecord) -> HostRecord:
         return self._records.write(record)
 
-    def start(self, record: HostRecord, progress: Progress) -> Host:
-        from mngr.providers.modal.client import SandboxRequest
-
+    def prepare(self, record: HostRecord, plan: HostPlan, progress: Progress) -> HostRecord:
+        options = msgspec.convert(record.options, Options)
         folder = paths.host_folder(record.id)
-        options = msgspec.convert(record.options, build_args.Options)
-        if not (folder / "id").exists():
-            keys.save(folder, keys.generate("mngr"), keys.generate(record.id), record.id)
-        host_key, client_key = keys.load(folder)
+        keys.save(folder, keys.generate("mngr"), keys.generate(record.id), record.id)
+        if plan.env:
+            self._client.keep_secret(_secret_name(record), plan.env)
+        progress(f"building the image from {options.dockerfile or options.image}")
+        written: list[str] = []
+
+        def log(text: str) -> None:
+            written.append(text)
+            progress.log(text)
+
+        try:
+            image_id = self._client.build_image(images.request(options, os.environ), log)
+        finally:
+            if written:
+                self._client.write_file(_log_path(record), "".join(written).encode())
+        return msgspec.structs.replace(record, image_id=image_id)
+
+    def build_log(self, record: HostRecord) -> str:
+        try:
+            return self._client.read_file(_log_path(record)).decode(errors="replace")
+        except ProviderNotFound as error:
+            raise NotFound(f"nothing was built for {record.name}: its image was there already") from error
+
+    def start(self, record: HostRecord, progress: Progress) -> Host:
+        host_key, client_key = keys.load(paths.host_folder(record.id))
+        options = msgspec.convert(record.options, Options)
         image_id = record.snapshot_ids[-1] if record.snapshot_ids else record.image_id
-        if not image_id:
-            progress(f"building the image on {options.image}")
-            image_id = self._client.build_image(options.image, images.layer())
-            record = msgspec.structs.replace(record, image_id=image_id)
+        secrets = {
+            "MNGR_SSH_HOST_KEY": host_key,
+            "MNGR_SSH_AUTHORIZED_KEY": client_key,
+            "MNGR_HOST_DIR": agents.HOST_DIR,
+        }
         progress("starting the sandbox")
-        request = SandboxRequest(
-            name=record.name,
-            image_id=image_id,
-            command=("sh", f"{agents.SCRIPTS}/supervisor.sh"),
-            secrets={
-                "MNGR_SSH_HOST_KEY": host_key,
-                "MNGR_SSH_AUTHORIZED_KEY": client_key,
-                "MNGR_HOST_DIR": agents.HOST_DIR,
-            },
-            tags={_TAG: record.id},
-            timeout_s=options.timeout,
-            cpu=options.cpu,
-            memory_gib=options.memory,
-            region=options.region,
-            offline=options.offline,
-        )
-        return self._run(record, request, progress)
+        return self._run(record, sandboxes.request(record, options, image_id, secrets, _secret_name(record)), progress)
 
     def _run(self, record: HostRecord, request: SandboxRequest, progress: Progress) -> Host:
         sandbox_id, address = self._client.create_sandbox(request)
@@ -162,7 +172,7 @@ class ModalProvider:
     def _sandbox_of(self, record: HostRecord) -> str | None:
         """The host's sandbox, also when its creation was cut off before its id was written down. Another host's of the
         same name, which won a race for it, is not meant."""
-        return record.sandbox_id or self._client.sandbox_named(record.name, {_TAG: record.id})
+        return record.sandbox_id or self._client.sandbox_named(record.name, {TAG: record.id})
 
     def destroy(self, record: HostRecord, progress: Progress) -> None:
         client = self._client
@@ -178,6 +188,18 @@ class ModalProvider:
         progress("removing snapshots, keys and records")
         for image_id in images_left:
             client.delete_image(image_id)
+        client.remove_files(_log_path(record).rsplit("/", 1)[0], recursive=True)
+        if record.options.get("env"):
+            client.delete_secret(_secret_name(record))
         self._records.remove(record.id)
         known.forget(record)
         known.forget_keys(record)
+
+
+def _secret_name(record: HostRecord) -> str:
+    """The account's secret that holds the values of the host's ``env`` arguments."""
+    return f"mngr-{record.id}"
+
+
+def _log_path(record: HostRecord) -> str:
+    return f"logs/{record.id}/build.log"

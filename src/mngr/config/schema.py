@@ -1,0 +1,45 @@
+"""What can be set. A field's comment in `DESCRIPTIONS` is what the help shows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+DEFAULT_PROVIDER = "modal"
+
+
+class ModalSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``[providers.NAME]`` with ``backend = "modal"``: which server and app, and what a sandbox gets when nothing else
+    is said. The ``default_`` fields take what the build arguments of the same name take."""
+
+    backend: Literal["modal"] = "modal"
+    server: Literal["auto", "modal", "local"] = "auto"
+    app: str = "mngr"
+    environment: str = ""
+    state_volume: str = "mngr-state"
+    default_gpu: str = ""
+    default_cpu: float | str = 1.0
+    default_cpu_limit: float | str = ""
+    default_memory: float | str = 1.0
+    default_memory_limit: float | str = ""
+    default_image: str = "debian:bookworm-slim"
+    default_dockerfile: str = ""
+    default_context_dir: str = ""
+    default_timeout: int | str = 900
+    default_region: str = ""
+    default_cloud: str = ""
+    default_offline: bool = False
+    default_cidr_allowlist: list[str] = []
+    default_secret: list[str] = []
+    default_docker_build_arg: list[str] = []
+    default_volume: list[str] = []
+    default_env: list[str] = []
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings. `providers` always has ``modal``, and whatever else is configured."""
+
+    providers: dict[str, ModalSettings] = {}
+    default_provider: str = DEFAULT_PROVIDER
+    default_agent_type: str = "command"

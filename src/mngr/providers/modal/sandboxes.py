@@ -1,0 +1,37 @@
+"""How a host's options become a sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mngr.hosts import agents
+from mngr.models import HostRecord
+from mngr.providers.modal.options import Options
+from mngr.providers.modal.requests import SandboxRequest
+
+TAG = "mngr-host"
+_MIB = 1024
+
+
+def request(
+    record: HostRecord, options: Options, image_id: str, secrets: Mapping[str, str], stored_secret: str
+) -> SandboxRequest:
+    """What to ask Modal for."""
+    memory = int(options.memory * _MIB)
+    return SandboxRequest(
+        name=record.name,
+        image_id=image_id,
+        command=("sh", f"{agents.SCRIPTS}/supervisor.sh"),
+        secrets=secrets,
+        tags={TAG: record.id},
+        timeout_s=options.timeout,
+        cpu=options.cpu if options.cpu_limit is None else (options.cpu, options.cpu_limit),
+        memory_mib=memory if options.memory_limit is None else (memory, int(options.memory_limit * _MIB)),
+        stored_secret=stored_secret if options.env else "",
+        gpu=options.gpu,
+        region=options.region,
+        cloud=options.cloud,
+        # Modal's block_network would close the way in for SSH too; an empty list closes only the way out.
+        cidrs=() if options.offline else options.cidr_allowlist or None,
+        volumes={path: name for name, path in (text.split(":", 1) for text in options.volumes)},
+    )

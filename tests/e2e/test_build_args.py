@@ -1,0 +1,108 @@
+"""Each build argument, by its effect inside the running sandbox."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.conftest import User
+
+
+def test_a_dockerfile_with_context_args_and_secrets(user: User, tmp_path: Path) -> None:
+    folder = tmp_path / "image"
+    folder.mkdir()
+    (folder / "data.txt").write_text("from the context\n")
+    (folder / "Dockerfile").write_text(
+        "ARG BASE=bookworm\nFROM debian:$BASE-slim AS first\nRUN echo made >/made\n"
+        "FROM debian:bookworm-slim\nARG WHO=nobody\nENV COLOUR=blue\nCOPY --from=first /made /made\n"
+        "COPY data.txt /data.txt\nRUN echo $WHO >/who\n"
+        'RUN --mount=type=secret,id=TOKEN test "$(cat /run/secrets/TOKEN)" = sesame-open && echo seen >/seen\n'
+        "WORKDIR /srv\nUSER nobody\n"
+    )
+    words = [f"dockerfile={folder / 'Dockerfile'}", "docker-build-arg=WHO=ann", "secret=TOKEN"]
+    args = [part for word in words for part in ("-b", word)]
+    user.mngr("create", "img", *args, "--", "sleep 1000", TOKEN="sesame-open")
+    shown = user.text("exec", "img", "cat /made /data.txt /who /seen; echo $COLOUR; id -un")
+    assert shown == "made\nfrom the context\nann\nseen\nblue\nroot\n"
+    assert "STEP" in user.text("logs", "img", "--source", "build")
+    found = user.mngr("exec", "img", "grep -rs sesame-open / --exclude-dir=proc --exclude-dir=sys", check=None)
+    assert found.stdout == b""
+
+
+def test_a_failed_step_is_told_and_its_log_is_kept(user: User, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM debian:bookworm-slim\nRUN echo the reason; exit 3\n")
+    failed = user.mngr("create", "bad", "-b", f"dockerfile={tmp_path / 'Dockerfile'}", "--", "x", check=1)
+    assert b"the image could not be built" in failed.stderr
+    assert b"exit 3" in failed.stderr
+    assert b"the reason" in failed.stderr
+    assert "the reason" in user.text("logs", "bad", "--source", "build")
+    assert user.listed()["bad"]["host"]["state"] == "FAILED"  # type: ignore[index]
+
+
+def test_offline(user: User) -> None:
+    user.mngr("create", "off", "-b", "offline", "--", "sleep 1000")
+    route = "ip=$(awk '$2 == \"00000000\" {print $3}' /proc/net/route); echo ${#ip}"
+    assert user.text("exec", "off", route) == "8\n"
+    # The way out is shut for TCP and for names; the way in is the one that this command takes.
+    tried = user.mngr("exec", "off", "curl -sS --max-time 3 http://203.0.113.1/; getent hosts example.com", check=None)
+    assert tried.returncode != 0
+    assert user.listed()["off"]["host"]["options"]["offline"] is True  # type: ignore[index]
+
+
+def test_limits(user: User) -> None:
+    words = ["cpu=0.5", "cpu-limit=0.5", "memory=0.5", "memory-limit=512MB", "env=GREETING=hello there"]
+    args = [part for word in words for part in ("-b", word)]
+    user.mngr("create", "lim", *args, "--", "sleep 1000")
+    assert user.text("exec", "lim", "echo $GREETING") == "hello there\n"
+    eat = "perl -e '$x = \"x\" x (900 * 1024 * 1024); print length $x'"
+    assert user.mngr("exec", "lim", eat, check=None).returncode == 137
+    fits = "perl -e '$x = \"x\" x (100 * 1024 * 1024); print length $x'"
+    assert user.text("exec", "lim", fits) == "104857600"
+    # A loop of half a core's share needs about twice its own time.
+    timed = "perl -MTime::HiRes=time -e '$t=time; $n++ while (times)[0] < 1; print time-$t > 1.6 ? 1 : 0'"
+    assert user.text("exec", "lim", timed) == "1"
+    assert "hello there" not in json.dumps(user.listed())
+
+
+def test_volumes(user: User) -> None:
+    name = f"data-{user.home.parent.name}"[:60].rstrip("-")
+    user.mngr("create", "one", "-b", f"volume={name}:/data", "-b", f"volume={name}-b:/more", "--", "sleep 1000")
+    user.mngr("exec", "one", "echo kept >/data/file; echo other >/more/file; sync /data /more")
+    user.mngr("destroy", "one", "--force")
+    user.mngr("create", "two", "-b", f"volume={name}:/elsewhere", "--", "sleep 1000")
+    assert user.text("exec", "two", "cat /elsewhere/file") == "kept\n"
+
+
+def test_a_gpu_that_is_not_there(user: User) -> None:
+    refused = user.mngr("create", "gpu", "-b", "gpu=h100", "--", "x", check=1)
+    assert b"GPU H100:1 was asked for" in refused.stderr
+    assert user.running_sandboxes() == 0
+
+
+def test_where_it_runs_is_told(user: User) -> None:
+    user.mngr("create", "reg", "-b", "region=us-east", "-b", "cloud=aws", "--", "sleep 1000")
+    options = user.listed()["reg"]["host"]["options"]  # type: ignore[index]
+    assert (options["region"], options["cloud"]) == ("us-east", "aws")
+
+
+def test_settings_from_everywhere(user: User) -> None:
+    (user.project / ".mngr").mkdir()
+    (user.project / ".mngr" / "settings.toml").write_text("[providers.modal]\ndefault_cpu = 2\ndefault_memory = 2\n")
+    (user.project / ".mngr" / "settings.local.toml").write_text("[providers.modal]\ndefault_memory = 3\n")
+    assert user.text("config", "get", "providers.modal.default_cpu") == "2.0\n"
+    assert user.text("config", "get", "providers.modal.default_memory") == "3.0\n"
+    over = {"MNGR__PROVIDERS__MODAL__DEFAULT_CPU": "5"}
+    assert user.text("config", "get", "providers.modal.default_cpu", **over) == "5.0\n"
+    setting = ("--setting", "providers.modal.default_cpu=6")
+    assert user.text("config", "get", "providers.modal.default_cpu", *setting, **over) == "6.0\n"
+    path = user.home / "settings.toml"
+    path.write_text(f"# mine\n{path.read_text()}")
+    user.mngr("config", "set", "providers.gpu-box.backend", "modal")
+    user.mngr("config", "set", "providers.gpu-box.default_gpu", "h100:2")
+    assert path.read_text().startswith("# mine\n")
+    refused = user.mngr("create", "x", "--in", "gpu-box", "--", "x", check=1)
+    assert b"GPU H100:2 was asked for" in refused.stderr
+    user.mngr("config", "unset", "providers.gpu-box.default_gpu")
+    wrong = user.mngr("config", "set", "providers.modal.default_cpv", "1", check=2)
+    assert b"did you mean 'default_cpu'?" in wrong.stderr
+    assert user.text("config", "path").strip() == str(path)
