@@ -216,7 +216,8 @@ def outcomes(form: str, key: str, values: Sequence[dict[str, Any]], errors: Sequ
     elif len(values) == 1 and not errors:
         _structured(form, {key: values[0]}, values)
     else:
-        _structured(form, {f"{key}s": list(values), "errors": [str(error) for error in errors]}, values)
+        several = key if key.endswith("ed") else f"{key}s"
+        _structured(form, {several: list(values), "errors": [str(error) for error in errors]}, values)
     if not errors:
         return 0
     return PartialFailure.exit_code if values else errors[0].exit_code
