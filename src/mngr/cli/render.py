@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import string
 import sys
@@ -14,6 +15,8 @@ from mngr.errors import MngrError, UsageError
 from mngr.hosts import known, ssh
 from mngr.models import AgentView, Host
 
+# As podman's builds write it, and as Modal's do.
+_BUILD_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP |=> Step ")
 _COLUMNS = ("NAME", "STATE", "TYPE", "HOST", "AGE", "NOTE")
 
 
@@ -192,8 +195,9 @@ class Steps:
             self._stream.flush()
             return
         for line in text.splitlines():
-            if line.startswith("STEP "):
-                self._show(f"{self._step}: {line.removeprefix('STEP ')}")
+            begun = _BUILD_STEP.match(line)
+            if begun:
+                self._show(f"{self._step}: {line[begun.end() :]}")
 
     def _show(self, text: str) -> None:
         width = shutil.get_terminal_size().columns - 1

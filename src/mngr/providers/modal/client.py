@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import modal
@@ -27,6 +29,7 @@ from mngr.errors import (
     ProviderUnavailable,
 )
 from mngr.models import Endpoint
+from mngr.providers.modal import dockerfiles
 from mngr.providers.modal.requests import ImageRequest, SandboxRequest
 
 SSH_PORT = 22
@@ -128,17 +131,21 @@ class Client:
 
         Raises `ImageBuildFailed`.
         """
-        with translated(), _build_log(log):
-            image = self._image(request)
+        with tempfile.TemporaryDirectory(prefix="mngr-build-") as folder, translated(), _build_log(log):
+            image = self._image(request, Path(folder))
             image.build(self._app)
             return str(image.object_id)
 
-    def _image(self, request: ImageRequest) -> modal.Image:
+    def _image(self, request: ImageRequest, folder: Path) -> modal.Image:
         secrets = [modal.Secret.from_dict(dict(request.secrets))] if request.secrets else []
         if request.dockerfile:
+            file, context = Path(request.dockerfile), Path(request.context_dir)
+            readable = folder / "Dockerfile"
+            readable.write_text(dockerfiles.for_sdk(file.read_text()))
             image = modal.Image.from_dockerfile(
-                request.dockerfile,
-                context_dir=request.context_dir,
+                readable,
+                context_dir=context,
+                ignore=dockerfiles.ignored(file, context),
                 build_args=dict(request.build_args),
                 secrets=secrets,
             )

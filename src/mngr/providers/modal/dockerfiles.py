@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ _KEYWORDS = (
     *("FROM", "ARG", "RUN", "CMD", "LABEL", "MAINTAINER", "EXPOSE", "ENV", "ADD", "COPY", "ENTRYPOINT", "VOLUME"),
     *("USER", "WORKDIR", "ONBUILD", "STOPSIGNAL", "HEALTHCHECK", "SHELL"),
 )
-_HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_HEREDOC = re.compile(r"(?:^|(?<=\s))\d*<<-?(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1(?=$|[\s;|&)>])")
+_VARIABLE = re.compile(r"\$(?:\{[^}]*\}|\w+)")
+_CONTEXT_STAGE = "mngr-context"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +96,68 @@ def check(file: Path, context: Path) -> list[str]:
 
 def _check_copy(instruction: Instruction, context: Path) -> list[str]:
     try:
-        words = shlex.split(instruction.text)
+        sources = _sources(instruction)
     except ValueError as error:
         return [f"{instruction.keyword}: {error}"]
-    flags = [word for word in words if word.startswith("--")]
-    sources = [word for word in words if not word.startswith("--")][:-1]
-    if any(flag.startswith("--from=") for flag in flags) or instruction.text.lstrip("-").startswith("["):
-        return []
     problems = []
     for source in sources:
-        if "$" in source or "://" in source or source.startswith(("<<", "git@")):
+        what = f"{instruction.keyword} {source}"
+        if "$" in source:
+            if source.startswith("$") and instruction.keyword == "COPY":
+                problems.append(f"{what}: a path can not begin with a variable here; write ./{source}")
             continue
         inside = (context / source.lstrip("/")).resolve()
         if not inside.is_relative_to(context.resolve()):
-            problems.append(f"{instruction.keyword} {source}: lies outside of the build context {context}")
+            problems.append(f"{what}: lies outside of the build context {context}")
         elif not any(context.glob(source.lstrip("/") or "*")):
-            problems.append(f"{instruction.keyword} {source}: there is no such file in the build context {context}")
+            problems.append(f"{what}: there is no such file in the build context {context}")
     return problems
+
+
+def _sources(instruction: Instruction) -> list[str]:
+    """What COPY or ADD takes from the build context. Raises `ValueError` for text that is not understood."""
+    text = instruction.text
+    while text.startswith("--"):
+        flag, _, text = text.partition(" ")
+        text = text.lstrip()
+        if flag.startswith("--from="):
+            return []
+    words = _json_words(text) or shlex.split(text)
+    return [word for word in words[:-1] if "://" not in word and not word.startswith(("<<", "git@"))]
+
+
+def _json_words(text: str) -> list[str] | None:
+    if not text.startswith("["):
+        return None
+    words = json.loads(text)
+    return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
+
+
+def for_sdk(text: str) -> str:
+    """The same Dockerfile, with all that its build takes from the context in words that the SDK reads.
+
+    The SDK (1.6) sends the files that COPY names, and reads neither ADD nor the JSON form nor variables. A stage of its
+    own, which nothing uses, names those files for it. Raises `DockerfileError`.
+    """
+    instructions = parse(text)
+    unread: list[str] = []
+    for instruction in instructions:
+        if instruction.keyword in ("COPY", "ADD"):
+            sources = _sources(instruction)
+            read = instruction.keyword == "COPY" and not instruction.text.endswith("]")
+            unread += [source for source in sources if not read or "$" in source]
+    if not unread:
+        return text
+    # A glob stands for what can not be said: a space, and a variable that only the builder knows.
+    patterns = (re.sub(r"\s", "?", _VARIABLE.sub("*", source)) for source in unread)
+    stage = f"FROM scratch AS {_CONTEXT_STAGE}\nCOPY {' '.join(dict.fromkeys(patterns))} /\n"
+    lines = text.splitlines(keepends=True)
+    at = next(one.line for one in instructions if one.keyword == "FROM") - 1
+    return "".join([*lines[:at], stage, *lines[at:]])
+
+
+def ignored(file: Path, context: Path) -> list[str]:
+    """The lines of the .dockerignore that counts, the Dockerfile's own before the folder's; none without one."""
+    places = (file.with_name(f"{file.name}.dockerignore"), file.with_name(".dockerignore"), context / ".dockerignore")
+    found = next((place for place in places if place.is_relative_to(context) and place.exists()), None)
+    return found.read_text().splitlines() if found else []
