@@ -29,13 +29,15 @@ _CA_VARIABLES = (
     *("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT"),
     *("NODE_EXTRA_CA_CERTS", "npm_config_cafile", "GIT_SSL_CAINFO"),
 )
+_CA_ARGUMENTS = Instruction("ARG", (), " ".join(_CA_VARIABLES))
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 _FROM = re.compile(r"(\S+)(?:\s+AS\s+(\S+))?$", re.IGNORECASE)
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
 _LOAD_ENV = f". {_ENV_INSIDE}; "
-_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP (\d+)/(\d+): (.*)")
+_STEP = re.compile(r"(?:\[(\d+)/\d+\] )?STEP (\d+)/\d+: (.*)")
 _TAIL_LINES = 15
 _CHUNK = 1 << 16
+_SHORTEST_MASK = 4
 
 
 class BuildFailed(LocalModalError):
@@ -73,7 +75,7 @@ class Builder:
             await asyncio.to_thread(_fill, context, build.context, {**build.files, **files})
             arguments = ["--file", str(folder / "Dockerfile"), *self._mounts(folder, build)]
             (folder / "Dockerfile").write_text("".join(f"{instruction}\n" for instruction in instructions))
-            await self._run(build, [*arguments, str(context)], log)
+            await self._run(build, [*arguments, str(context)], _Steps(instructions), log)
 
     async def _translate(self, build: Build, log: Log) -> tuple[list[Instruction], dict[str, bytes]]:
         """The instructions with each base named as podman knows it, here-documents as files of the build context."""
@@ -89,7 +91,7 @@ class Builder:
                 before_from = False
                 done.append(await self._with_base(instruction, build, outside, names, log))
                 if _ca_bundle():
-                    done.append(Instruction("ARG", (), " ".join(_CA_VARIABLES)))
+                    done.append(_CA_ARGUMENTS)
                 continue
             if before_from:
                 outside |= stage.variables
@@ -149,7 +151,7 @@ class Builder:
             arguments += ["--build-arg", f"{key}={value}"]
         return arguments
 
-    async def _run(self, build: Build, arguments: list[str], log: Log) -> None:
+    async def _run(self, build: Build, arguments: list[str], steps: _Steps, log: Log) -> None:
         # The other format knows no SHELL.
         options = ["--format", "docker", "--layers", "--network", "host"]
         options += ["--tag", build.tag, "--label", self._podman.label]
@@ -164,13 +166,14 @@ class Builder:
         step = ""
         tail: list[str] = []
         try:
-            async for line in _lines(process.stdout):
-                log(line)
+            async for line in _lines(process.stdout, _masks(build.secrets)):
                 started = _STEP.match(line)
-                if started:
-                    step, tail = f"{started[1]} of {started[2]}: {started[3]}", []
-                else:
+                if started is None:
+                    log(line)
                     tail = [*tail[-_TAIL_LINES:], line.rstrip("\n")]
+                elif number := steps.number(int(started[1] or 1), int(started[2])):
+                    log(f"STEP {number}: {started[3]}\n")
+                    step, tail = f"{number.replace('/', ' of ')}: {started[3]}", []
             code = await process.wait()
         except asyncio.CancelledError:
             process.terminate()
@@ -181,18 +184,50 @@ class Builder:
             raise BuildFailed(f"step {step or '1'} failed:\n{reason}" if step else reason)
 
 
-async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+class _Steps:
+    """Numbers steps as the Dockerfile has them: those that were added here do not count."""
+
+    def __init__(self, instructions: Sequence[Instruction]) -> None:
+        self._numbers: dict[tuple[int, int], int] = {}
+        stage = step = self._total = 0
+        for instruction in instructions:
+            stage, step = (stage + 1, 1) if instruction.keyword == "FROM" else (stage, step + 1)
+            if stage and instruction is not _CA_ARGUMENTS:
+                self._total += 1
+                self._numbers[stage, step] = self._total
+
+    def number(self, stage: int, step: int) -> str:
+        """``3/7`` for a step of a stage, empty for one that was added."""
+        found = self._numbers.get((stage, step))
+        return f"{found}/{self._total}" if found else ""
+
+
+async def _lines(stream: asyncio.StreamReader, masks: Sequence[str]) -> AsyncIterator[str]:
     """What a build writes as people are to see it, by lines as they end; one without an end is not held back long."""
     rest = b""
     while chunk := await stream.read(_CHUNK):
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
-            yield f"{line.decode(errors='replace')}\n".replace(_LOAD_ENV, "")
+            yield _shown(f"{line.decode(errors='replace')}\n", masks)
         if len(rest) > _CHUNK:
-            yield rest.decode(errors="replace")
+            yield _shown(rest.decode(errors="replace"), masks)
             rest = b""
     if rest:
-        yield rest.decode(errors="replace")
+        yield _shown(rest.decode(errors="replace"), masks)
+
+
+def _masks(secrets: Mapping[str, str]) -> list[str]:
+    """What must not be seen: each line of each value, the longest first."""
+    return sorted(
+        {line for value in secrets.values() for line in value.splitlines() if len(line) >= _SHORTEST_MASK}, key=len
+    )[::-1]
+
+
+def _shown(text: str, masks: Sequence[str]) -> str:
+    text = text.replace(_LOAD_ENV, "")
+    for mask in masks:
+        text = text.replace(mask, "***")
+    return text
 
 
 def _with_env(instruction: Instruction, stage: Stage) -> Instruction:

@@ -109,9 +109,16 @@ def _check_copy(instruction: Instruction, context: Path) -> list[str]:
         inside = (context / source.lstrip("/")).resolve()
         if not inside.is_relative_to(context.resolve()):
             problems.append(f"{what}: lies outside of the build context {context}")
-        elif not any(context.glob(source.lstrip("/") or "*")):
+        elif not (inside.exists() or _matches(context, source)):
             problems.append(f"{what}: there is no such file in the build context {context}")
     return problems
+
+
+def _matches(context: Path, pattern: str) -> bool:
+    try:
+        return any(context.glob(pattern.lstrip("/")))
+    except (ValueError, IndexError, NotImplementedError):  # what glob makes of text that is no pattern
+        return False
 
 
 def _sources(instruction: Instruction) -> list[str]:

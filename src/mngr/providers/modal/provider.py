@@ -98,7 +98,7 @@ class ModalProvider:
         keys.save(folder, keys.generate("mngr"), keys.generate(record.id), record.id)
         if plan.env:
             self._client.keep_secret(_secret_name(record), plan.env)
-        progress(f"building the image from {options.dockerfile or options.image}")
+        progress("building the image")
         written: list[str] = []
 
         def log(text: str) -> None:
