@@ -20,9 +20,10 @@ _CONTEXT_STAGE = "mngr-context"
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction; `line` is where it begins, `text` what stands behind the keyword, continued lines joined."""
+    """One instruction, from line `line` to line `end`; `text` stands behind the keyword, continued lines joined."""
 
     line: int
+    end: int
     keyword: str
     text: str
 
@@ -58,7 +59,7 @@ def parse(text: str) -> list[Instruction]:
             raise DockerfileError(f"line {start + 1}: {keyword} needs something behind it")
         if keyword in ("RUN", "COPY", "ADD"):
             at = _skip_heredocs(lines, at, joined, start)
-        found.append(Instruction(start + 1, keyword, rest.strip()))
+        found.append(Instruction(start + 1, at, keyword, rest.strip()))
     first = next((one for one in found if one.keyword != "ARG"), None)
     if first is None or first.keyword != "FROM":
         raise DockerfileError(f"line {first.line if first else 1}: there must be a FROM before anything else")
@@ -143,24 +144,41 @@ def _json_words(text: str) -> list[str] | None:
 def for_sdk(text: str) -> str:
     """The same Dockerfile, with all that its build takes from the context in words that the SDK reads.
 
-    The SDK (1.6) sends the files that COPY names, and reads neither ADD nor the JSON form nor variables. A stage of its
-    own, which nothing uses, names those files for it. Raises `DockerfileError`.
+    The SDK (1.6) sends the files that COPY names. It reads neither ADD nor variables, for which a stage of its own that
+    nothing uses names the files; and it stumbles over the JSON form, which becomes the other one. Raises
+    `DockerfileError`.
     """
     instructions = parse(text)
-    unread: list[str] = []
-    for instruction in instructions:
-        if instruction.keyword in ("COPY", "ADD"):
-            sources = _sources(instruction)
-            read = instruction.keyword == "COPY" and not instruction.text.endswith("]")
-            unread += [source for source in sources if not read or "$" in source]
-    if not unread:
-        return text
-    # A glob stands for what can not be said: a space, and a variable that only the builder knows.
-    patterns = (re.sub(r"\s", "?", _VARIABLE.sub("*", source)) for source in unread)
-    stage = f"FROM scratch AS {_CONTEXT_STAGE}\nCOPY {' '.join(dict.fromkeys(patterns))} /\n"
     lines = text.splitlines(keepends=True)
-    at = next(one.line for one in instructions if one.keyword == "FROM") - 1
-    return "".join([*lines[:at], stage, *lines[at:]])
+    unread: list[str] = []
+    for instruction in reversed(instructions):
+        if instruction.keyword not in ("COPY", "ADD"):
+            continue
+        sources = _sources(instruction)
+        if instruction.keyword == "COPY" and sources and instruction.text.endswith("]"):
+            lines[instruction.line - 1 : instruction.end] = [_in_shell_form(instruction)]
+        unread += [source for source in sources if lines[instruction.line - 1].lstrip()[:4].upper() != "COPY"]
+        unread += [source for source in sources if "$" in source]
+    if unread:
+        # A glob stands for what can not be said: a space, and a variable that only the builder knows.
+        patterns = dict.fromkeys(_globbed(_VARIABLE.sub("*", source)) for source in unread)
+        at = next(one.line for one in instructions if one.keyword == "FROM") - 1
+        lines.insert(at, f"FROM scratch AS {_CONTEXT_STAGE}\nCOPY {' '.join(patterns)} /\n")
+    return "".join(lines)
+
+
+def _globbed(path: str) -> str:
+    return re.sub(r"\s", "?", path)
+
+
+def _in_shell_form(instruction: Instruction) -> str:
+    """COPY without JSON. A target with a space has no other form; ADD does the same with it for all but archives."""
+    at = instruction.text.index("[")
+    flags = instruction.text[:at]
+    *sources, target = _json_words(instruction.text[at:]) or [""]
+    if re.search(r"\s", target):
+        return f"ADD {instruction.text}\n"
+    return f"COPY {flags}{' '.join([*map(_globbed, sources), target])}\n"
 
 
 def ignored(file: Path, context: Path) -> list[str]:
