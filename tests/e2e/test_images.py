@@ -104,12 +104,10 @@ def test_a_dockerfile_with_everything(user: User, tmp_path: Path) -> None:
     assert user.text("exec", "every", "stat -c '%U %n' /texts/*") == (
         "daemon /texts/a.txt\ndaemon /texts/b.txt\ndaemon /texts/with space.txt\n"
     )
-    assert user.text(
-        *("exec", "every", "cat '/spaced/with space.txt' '/spaced too' /added/plain.md; cat /added/unpacked")
-    ) == ("with space.txt
-with space.txt
-plain.md
-yes")
+    assert (
+        user.text(*("exec", "every", "cat '/spaced/with space.txt' '/spaced too' /added/plain.md; cat /added/unpacked"))
+        == "with space.txt\nwith space.txt\nplain.md\nyes"
+    )
     assert user.text("exec", "every", "cd /context; find . -type f | sort").splitlines() == [
         *("./.dockerignore", "./a.txt", "./b.txt", "./plain.md", "./sub/deep.txt", "./things.tar", "./with space.txt")
     ]
