@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import User
+
+
+def wait_until(true: Callable[[], bool], *, within_s: float = 60) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline
 
 
 def test_a_dockerfile_with_context_args_and_secrets(user: User, tmp_path: Path) -> None:
@@ -36,6 +46,11 @@ def test_limits(user: User) -> None:
     assert user.text("exec", "lim", "echo $GREETING") == "hello there\n"
     eat = "perl -e '$x = \"x\" x (900 * 1024 * 1024); print length $x'"
     assert user.mngr("exec", "lim", eat, check=None).returncode == 137
+    user.mngr("create", "eater", *args, "--", eat)
+    wait_until(lambda: user.listed()["eater"]["state"] == "DONE")
+    assert user.listed()["eater"]["out_of_memory"] is True
+    assert "exit code 137, out of memory" in user.text("list")
+    assert user.listed()["lim"]["out_of_memory"] is False
     fits = "perl -e '$x = \"x\" x (100 * 1024 * 1024); print length $x'"
     assert user.text("exec", "lim", fits) == "104857600"
     # A loop of half a core's share needs about twice its own time.
@@ -53,9 +68,17 @@ def test_volumes(user: User) -> None:
     assert user.text("exec", "two", "cat /elsewhere/file") == "kept\n"
 
 
-def test_a_gpu_that_is_not_there(user: User) -> None:
-    refused = user.mngr("create", "gpu", "-b", "gpu=h100", "--", "x", check=1)
-    assert b"GPU H100:1 was asked for" in refused.stderr
+@pytest.mark.parametrize(("gpu", "asked"), [("h100", "H100:1"), ("H100:2", "H100:2"), ("any", "ANY:1")])
+def test_a_gpu_that_is_not_there(user: User, gpu: str, asked: str) -> None:
+    """What localmodal says is what it was asked for on the wire; then what to try."""
+    refused = user.mngr("create", "gpu", "-b", f"gpu={gpu}", "--", "x", check=1).stderr.decode().splitlines()
+    assert refused[0] == (
+        f"mngr: Modal: GPU {asked} was asked for; localmodal runs on this machine, and it offers no GPU."
+    )
+    assert (
+        refused[1]
+        == f"mngr: what to try: look at gpu={gpu if gpu == 'any' else gpu.upper()}; see: mngr help build-args"
+    )
     assert user.running_sandboxes() == 0
 
 

@@ -21,7 +21,8 @@ from debian:$BASE-slim
 ARG WHO
 ENV COLOUR=blue \
     # a comment between continued lines
-    SHAPE="round ${COLOUR}"
+    OTHER=green
+ENV SHAPE="round ${COLOUR}"
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 RUN [[ $WHO == ann ]] && echo "$WHO" >/who
 RUN <<EOF

@@ -72,14 +72,17 @@ class Builder:
             folder = Path(name)
             context = folder / "context"
             context.mkdir()
-            await asyncio.to_thread(_fill, context, build.context, {**build.files, **files})
-            arguments = ["--file", str(folder / "Dockerfile"), *self._mounts(folder, build)]
+            await asyncio.to_thread(_fill, context, build.context, build.files)
+            heredocs = folder / "heredocs"
+            await asyncio.to_thread(_fill, heredocs, {}, files)
+            arguments = ["--build-context", f"{dockerfile.HEREDOCS}={heredocs}"] if files else []
+            arguments += ["--file", str(folder / "Dockerfile"), *self._mounts(folder, build)]
             (folder / "Dockerfile").write_text("".join(f"{instruction}\n" for instruction in instructions))
             await self._run(build, [*arguments, str(context)], _Steps(instructions), log)
 
     async def _translate(self, build: Build, log: Log) -> tuple[list[Instruction], dict[str, bytes]]:
-        """The instructions with each base named as podman knows it, here-documents as files of the build context."""
-        names: set[str] = set()
+        """The instructions with each base named as podman knows it, here-documents as files of their own context."""
+        names = {dockerfile.HEREDOCS}
         outside = dict.fromkeys(("BUILDPLATFORM", "TARGETPLATFORM"), "linux/amd64")
         before_from = True
         stage = Stage()
@@ -97,7 +100,7 @@ class Builder:
                 outside |= stage.variables
             plain, more = dockerfile.without_heredocs(instruction, stage)
             files |= more
-            done.append(await self._prepared(plain, stage, build, names, log))
+            done += [await self._prepared(one, stage, build, names, log) for one in plain]
         return done, files
 
     async def _with_base(

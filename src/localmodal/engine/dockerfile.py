@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-HEREDOC_FOLDER = ".localmodal-heredoc"
+HEREDOCS = "localmodal-heredocs"
 _TOKEN = re.compile(r"(?:^|(?<=\s))(\d*)<<(-?)(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\3(?=$|[\s;|&)>])")
 _VARIABLE = re.compile(r"\\(\$)|\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
 _TAKES_HEREDOCS = ("RUN", "COPY", "ADD")
@@ -132,8 +132,8 @@ def follow(stage: Stage, instruction: Instruction, build_args: Mapping[str, str]
             stage.variables[name] = build_args.get(name, default)
     elif instruction.keyword == "ENV":
         pairs = re.findall(r"(\w+)=(\"[^\"]*\"|'[^']*'|\S*)", instruction.text) or [instruction.text.split(None, 1)]
-        for name, value in (pair for pair in pairs if len(pair) == 2):
-            stage.variables[name] = expand(value.strip("\"'"), stage.variables)
+        # In the whole of one instruction variables have the values of before it.
+        stage.variables |= {pair[0]: expand(pair[1].strip("\"'"), stage.variables) for pair in pairs if pair[1:]}
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
@@ -141,24 +141,25 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda found: found[1] or variables.get(found[2] or found[4], "") or found[3] or "", text)
 
 
-def without_heredocs(instruction: Instruction, stage: Stage) -> tuple[Instruction, dict[str, bytes]]:
-    """The same in words that need no here-document, and the files of the build context that it needs for that."""
+def without_heredocs(instruction: Instruction, stage: Stage) -> tuple[list[Instruction], dict[str, bytes]]:
+    """The same in words that need no here-document, and the files of the context `HEREDOCS` that it needs for that."""
     if instruction.keyword != "RUN":
         instruction = replace(instruction, flags=tuple(flag for flag in instruction.flags if flag[:6] != "--link"))
     if not instruction.heredocs:
-        return instruction, {}
+        return [instruction], {}
     if instruction.keyword == "RUN":
         text = json.dumps([*stage.shell, _script(instruction)])
-        return replace(instruction, text=text, heredocs=()), {}
+        return [replace(instruction, text=text, heredocs=())], {}
     files: dict[str, bytes] = {}
-    text = instruction.text
+    tokens = [heredoc.token for heredoc in instruction.heredocs]
+    *sources, target = [word for word in instruction.text.split() if word not in tokens]
     for heredoc in instruction.heredocs:
         body = _body(heredoc)
         data = (expand(body, stage.variables) if heredoc.expands else body).encode()
-        path = f"{HEREDOC_FOLDER}/{hashlib.sha256(data).hexdigest()[:16]}/{heredoc.name}"
-        files[path] = data
-        text = text.replace(heredoc.token, path, 1)
-    return replace(instruction, text=text, heredocs=()), files
+        files[f"{hashlib.sha256(data).hexdigest()[:16]}/{heredoc.name}"] = data
+    made = Instruction("COPY", (f"--from={HEREDOCS}", *instruction.flags), " ".join([*files, target]))
+    rest = replace(instruction, text=" ".join([*sources, target]), heredocs=())
+    return [rest, made] if sources else [made], files
 
 
 def _script(instruction: Instruction) -> str:
