@@ -79,7 +79,7 @@ def _skip_heredocs(lines: list[str], at: int, text: str, start: int) -> int:
 def check(file: Path, context: Path) -> list[str]:
     """What is wrong with a Dockerfile and its context, a line each."""
     problems = []
-    if not context.is_dir():
+    if not context.is_dir() and context != file.parent:
         problems.append(f"build argument context-dir={context}: there is no such folder")
     if not file.is_file():
         return [*problems, f"build argument dockerfile={file}: there is no such file"]
