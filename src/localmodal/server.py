@@ -22,6 +22,7 @@ from localmodal.engine.layers import Layers
 from localmodal.engine.network import LOOPBACK, Network
 from localmodal.engine.podman import Podman
 from localmodal.engine.spawner import Spawner
+from localmodal.engine.syncs import Syncs
 from localmodal.engine.tunnel_delay import TunnelDelay
 from localmodal.engine.watch import Watcher
 from localmodal.home import Home
@@ -118,7 +119,7 @@ class LocalModal:
         secrets = SecretsBackend(store, home, environments)
         blobs = BlobsBackend(home)
         mounts = MountsBackend(store, home, blobs)
-        volumes = VolumesBackend(store, home, environments, mounts)
+        volumes = VolumesBackend(*(store, home, environments, mounts, layers, Syncs(home.folder("mounts"), home.tag)))
         builder = Builder(podman, BaseImages(podman))
         images = ImagesBackend(store, podman, builder, home.tag, secrets, mounts, layers.path)
         self._stops.append(images.stop)
@@ -127,9 +128,11 @@ class LocalModal:
         await layers.sweep(images.layers())
         lifecycle = Lifecycle(home, table, engine, images, mounts, volumes)
         sandboxes = self._sandboxes = SandboxesBackend(table, lifecycle, apps, images)
+        await volumes.views.start({sandbox.id for sandbox in table.unfinished()})
+        self._stops.append(volumes.views.stop)
         self._stops.append(sandboxes.stop)
         sandboxes.resume()
-        router = CommandRouterBackend(sandboxes, lifecycle, images)
+        router = CommandRouterBackend(sandboxes, lifecycle, images, volumes)
 
         auth_rpc = AuthRpc(auth)
         control = Router(
