@@ -153,8 +153,11 @@ def apply(found: Difference, upper: Path, head: Path, spare: Path) -> None:
         # What lies at the old path now is another's when it was the new path of an earlier move.
         if old not in taken and is_reached(head, old) and _is_file(head / old):
             make_room(head, new)
-            (head / old).rename(head / new)
-            taken.add(new)
+            if not _is_file(head / new):
+                remove(head / new)
+            if _is_file(head / old):
+                (head / old).rename(head / new)
+                taken.add(new)
     for path in found.gone:
         if path not in taken and is_reached(head, path):
             remove(head / path)
