@@ -174,6 +174,9 @@ class VolumesBackend:
 
     async def put_v1(self, volume_id: str, files: Sequence[MountFile], *, overwrite: bool) -> None:
         """Writes files whose contents were sent before. Raises `AlreadyExists`, `NotFound`, `ResourceExhausted`."""
+        await self._committed.to_its_end(self._put_v1(volume_id, files, overwrite=overwrite))
+
+    async def _put_v1(self, volume_id: str, files: Sequence[MountFile], *, overwrite: bool) -> None:
         async with self._observed(volume_id) as tree:
             if await asyncio.to_thread(tree.count) + len(files) > V1_MAX_FILES:
                 raise ResourceExhausted(f"A v1 volume holds at most {V1_MAX_FILES} files and folders.")
@@ -186,6 +189,9 @@ class VolumesBackend:
 
     async def put_v2(self, volume_id: str, uploads: Sequence[Upload], *, overwrite: bool) -> list[MissingBlock]:
         """Writes the files when all of their blocks have been put; otherwise the blocks that are missing."""
+        return await self._committed.to_its_end(self._put_v2(volume_id, uploads, overwrite=overwrite))
+
+    async def _put_v2(self, volume_id: str, uploads: Sequence[Upload], *, overwrite: bool) -> list[MissingBlock]:
         async with self._observed(volume_id) as tree:
             if not overwrite:
                 for upload in uploads:
@@ -226,12 +232,18 @@ class VolumesBackend:
 
     async def remove_file(self, volume_id: str, path: str, *, recursive: bool) -> None:
         """Raises `NotFound`, and `InvalidArgument` for a folder that is not empty without `recursive`."""
+        await self._committed.to_its_end(self._remove_file(volume_id, path, recursive=recursive))
+
+    async def _remove_file(self, volume_id: str, path: str, *, recursive: bool) -> None:
         async with self._observed(volume_id) as tree:
             self._committed.note(volume_id, await asyncio.to_thread(tree.all_below, path))
             await asyncio.to_thread(tree.remove, path, recursive=recursive)
 
     async def copy_files(self, volume_id: str, sources: Sequence[str], target: str, *, recursive: bool) -> None:
         """Copies as ``cp`` does, within the volume. Raises `NotFound`, `InvalidArgument`."""
+        await self._committed.to_its_end(self._copy_files(volume_id, sources, target, recursive=recursive))
+
+    async def _copy_files(self, volume_id: str, sources: Sequence[str], target: str, *, recursive: bool) -> None:
         async with self._observed(volume_id) as tree:
             plan = await asyncio.to_thread(tree.plan_copy, list(sources), target, recursive=recursive)
             self._committed.note(volume_id, [path for _source, onto in plan for path in tree.with_parents(onto)])

@@ -12,13 +12,15 @@ import asyncio
 import contextlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from localmodal.engine.layers import remove_tree
 from localmodal.services.volumes.written import is_reached, make_room, remove
 from localmodal.store import Store
 
+T = TypeVar("T")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS volume_heads (volume TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS volume_snapshots (
@@ -37,11 +39,30 @@ class Committed:
         self._store = store
         self._folder = folder
         self._locks: dict[str, asyncio.Lock] = {}
+        self._work: set[asyncio.Task[Any]] = set()
         store.ensure(_SCHEMA)
 
     def lock(self, volume_id: str) -> asyncio.Lock:
         """Held while the volume changes, and by those who must see it whole."""
         return self._locks.setdefault(volume_id, asyncio.Lock())
+
+    async def to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Awaits `work`, which goes on when the caller is cancelled: a thread can not be stopped, and the lock must be
+        held while it runs."""
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return await asyncio.shield(task)
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begins `work` and returns at once."""
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def finish(self) -> None:
+        """Waits for all work that was begun."""
+        await asyncio.gather(*self._work, return_exceptions=True)
 
     def head(self, volume_id: str) -> Path:
         """The committed files."""
@@ -69,8 +90,8 @@ class Committed:
             sequence = self._sequence(volume_id) + 1
             self._store.execute("INSERT OR REPLACE INTO volume_heads VALUES (?, ?)", (volume_id, sequence))
             if self._store.one("SELECT 1 FROM volume_snapshots WHERE volume = ?", (volume_id,)):
-                for row in rows:
-                    self._store.execute("INSERT OR REPLACE INTO volume_changes VALUES (?, ?, ?)", (*row, sequence))
+                values = ((*row, sequence) for row in rows)
+                self._store.many("INSERT OR REPLACE INTO volume_changes VALUES (?, ?, ?)", values)
 
     def _sequence(self, volume_id: str) -> int:
         row = self._store.one("SELECT sequence FROM volume_heads WHERE volume = ?", (volume_id,))

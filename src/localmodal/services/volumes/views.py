@@ -93,11 +93,12 @@ class Views:
         self._task = asyncio.create_task(self._keep_committing())
 
     async def stop(self) -> None:
-        """Ends committing until the next start. Sandboxes keep their views."""
+        """Ends committing until the next start, once what was begun is done. Sandboxes keep their views."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        await self._committed.finish()
         self._syncs.stop()
 
     def in_use(self, volume_id: str) -> set[int]:
@@ -112,7 +113,10 @@ class Views:
 
     async def open(self, sandbox_id: str, mounts: Sequence[VolumeMount]) -> list[Bind]:
         """Gives a sandbox its volumes as they are committed now. Raises `NotFound`."""
-        return [await self._open(sandbox_id, mount, f"{sandbox_id}-{number}") for number, mount in enumerate(mounts)]
+        return [
+            await self._committed.to_its_end(self._open(sandbox_id, mount, f"{sandbox_id}-{number}"))
+            for number, mount in enumerate(mounts)
+        ]
 
     async def _open(self, sandbox_id: str, mount: VolumeMount, key: str) -> Bind:
         volume_id = mount.volume_id
@@ -179,6 +183,9 @@ class Views:
 
     async def _commit(self, view: View) -> None:
         """Commits one view; an error is logged, and the next commit tries again."""
+        await self._committed.to_its_end(self._commit_now(view))
+
+    async def _commit_now(self, view: View) -> None:
         began = time.monotonic()
         async with self._committed.lock(view.volume_id):
             if view.key in self._views:
@@ -207,21 +214,25 @@ class Views:
             inside = await asyncio.to_thread(below, head, paths)
             self._committed.note(view.volume_id, [*paths, *found.folders, *inside])
             await asyncio.to_thread(apply, found, upper, head, self._committed.spare(view.volume_id))
+        kept = {path: mark for path, mark in found.marks.items() if mark is not None}
+        dropped = found.marks.keys() - kept.keys()
         with self._store.transaction():
-            for path, mark in found.marks.items():
-                key = (view.key, os.fsencode(path))
-                if mark is None:
-                    view.marks.pop(path, None)
-                    self._store.execute("DELETE FROM volume_marks WHERE view = ? AND path = ?", key)
-                else:
-                    view.marks[path] = mark
-                    self._store.execute("INSERT OR REPLACE INTO volume_marks VALUES (?, ?, ?)", (*key, mark))
+            gone = [(view.key, os.fsencode(path)) for path in dropped]
+            self._store.many("DELETE FROM volume_marks WHERE view = ? AND path = ?", gone)
+            fresh = [(view.key, os.fsencode(path), mark) for path, mark in kept.items()]
+            self._store.many("INSERT OR REPLACE INTO volume_marks VALUES (?, ?, ?)", fresh)
+        view.marks |= kept
+        for path in dropped:
+            view.marks.pop(path, None)
 
     async def reload(self, sandbox_id: str, init_pid: int) -> None:
         """Shows a sandbox the newest committed state of its volumes, once what it wrote is committed.
 
         Its programs are held still by the caller. Raises `FailedPrecondition` while one has a file of them open.
         """
+        await self._committed.to_its_end(self._reload(sandbox_id, init_pid))
+
+    async def _reload(self, sandbox_id: str, init_pid: int) -> None:
         views = self._of_sandbox(sandbox_id)
         await asyncio.to_thread(check_closed, init_pid, [view.target for view in views])
         for view in views:
@@ -263,11 +274,17 @@ class Views:
         for view in self._of_sandbox(sandbox_id):
             async with self._committed.lock(view.volume_id):
                 await self._forget(view)
-                used = self.in_use(view.volume_id)
-                if self._version_of(view.volume_id) is not None:
-                    await self._committed.drop_unused(view.volume_id, used)
-                elif not used:
-                    await self._committed.delete(view.volume_id, in_use=False)
+            self._committed.in_background(self._tidy(view.volume_id))
+
+    async def _tidy(self, volume_id: str) -> None:
+        """Removes what nobody stands on any more, and makes ready what the next sandbox will stand on."""
+        async with self._committed.lock(volume_id):
+            used = self.in_use(volume_id)
+            if self._version_of(volume_id) is not None:
+                await self._committed.drop_unused(volume_id, used)
+                await self._committed.take(volume_id, used)
+            elif not used:
+                await self._committed.delete(volume_id, in_use=False)
 
     async def _forget(self, view: View) -> None:
         if not view.read_only:
