@@ -3,6 +3,7 @@
 MngrError                  1   it failed
 ├── UsageError             2   the command line or the configuration is wrong; nothing was made
 ├── NotFound               3   no such agent, host or snapshot
+├── HostBusy               1   another mngr is about to change it
 ├── ProviderUnavailable    4   the provider can not be reached
 │   └── NotAuthorised      4   it does not know us
 ├── PartialFailure         5   some of several failed
@@ -54,6 +55,19 @@ class AgentNotFound(NotFound):
         super().__init__(f"there is no agent named {name!r}; {hint}")
 
 
+class SnapshotNotFound(NotFound):
+    def __init__(self, wanted: str, host: str, known: Sequence[str]) -> None:
+        there = f"there are: {', '.join(known)}" if known else "it has none"
+        super().__init__(f"host {host} has no snapshot {wanted!r}; {there}")
+
+
+class HostBusy(MngrError):
+    def __init__(self, host: str, doing: str, since_s: float) -> None:
+        super().__init__(
+            f"host {host} is {doing} since {since_s:.0f} s, by mngr on another machine; try again when it is done"
+        )
+
+
 class ProviderUnavailable(MngrError):
     exit_code = 4
 
@@ -80,6 +94,15 @@ class ProviderConflict(ProviderRefused):
 
 class NoExitSnapshot(ProviderRefused):
     """There is no exit snapshot of a sandbox and there will be none."""
+
+
+class ExitSnapshotsRefused(ProviderRefused):
+    """The provider makes no exit snapshots."""
+
+
+class NothingToStartFrom(MngrError):
+    def __init__(self, host: str) -> None:
+        super().__init__(f"host {host} has neither a snapshot nor an image; its work is gone: mngr destroy it")
 
 
 class ImageBuildFailed(MngrError):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
+from mngr import durations
 from mngr.cli import render
 from mngr.cli.app import Output, common_options
-from mngr.cli.steps import with_steps
+from mngr.cli.steps import steps, with_steps
 from mngr.errors import UsageError
+from mngr.models import AgentView, IdleMode
 from mngr.operations.create import Request, create
+from mngr.providers.base import Progress
 
 
 class _Create(click.Command):
@@ -39,10 +43,23 @@ class _Create(click.Command):
     default=Path(),
     help="The folder of the project that travels with the agent.  [default: this one]",
 )
+@click.option("--snapshot", metavar="ID|NAME", help="Begin from a snapshot of another host instead of an image.")
+@click.option("--idle-timeout", metavar="TIME", help="End the host when it was idle so long.  [default: 30m]")
+@click.option(
+    "--idle-mode",
+    type=click.Choice([mode.value for mode in IdleMode]),
+    help="What counts as activity; see: mngr help idle.  [default: io]",
+)
+@click.option(
+    "--run-past-timeout", is_flag=True, default=None, help="Go on in a new sandbox when the lifetime is over."
+)
+@click.option("--snapshot-every", metavar="TIME", help="Take snapshots by the clock (with mngr keeper run).")
+@click.option("--keep-snapshots", type=click.IntRange(min=1), help="Of these keep so many.  [default: 10]")
 @common_options
 @click.pass_obj
 def command(
     output: Output,
+    /,
     name: str,
     arguments: tuple[str, ...],
     provider: str,
@@ -51,6 +68,8 @@ def command(
     build_args: tuple[str, ...],
     many: tuple[str, ...],
     source: Path,
+    snapshot: str | None,
+    **policy: Any,
 ) -> int:
     """Create an agent called NAME on a host of its own and start it.
 
@@ -66,11 +85,43 @@ def command(
     if not source.is_dir():
         raise UsageError(f"--source {source}: there is no such folder")
     words = (*build_args, *(word for text in many for word in split(text)))
-    request = Request(name, agent_type, provider, arguments, words, source.absolute())
-    made = with_steps(output, lambda progress: create(request, progress))
+    said = _policy(policy)
+    if snapshot:
+        made = with_steps(output, lambda progress: _from_snapshot(snapshot, name, agent_type, arguments, progress))
+    else:
+        request = Request(name, agent_type, provider, arguments, words, source.absolute(), said)
+        made = with_steps(output, lambda progress: create(request, progress))
     render.agent(made, output.form, "" if output.quiet else f"{name} is running; attach: mngr connect {name}")
     if connect and output.form == "human" and sys.stdin.isatty() and sys.stdout.isatty():
         from mngr.operations.execution import connect as attach
 
-        return attach(name)
+        return attach(name, steps(output))
     return 0
+
+
+def _policy(said: dict[str, Any]) -> dict[str, Any]:
+    """What was said of the host's end, by the names of `Policy`'s fields. Raises `UsageError`."""
+    found: dict[str, Any] = {}
+    for option, field in (("idle_timeout", "idle_timeout_s"), ("snapshot_every", "snapshot_every_s")):
+        if said[option] is not None:
+            try:
+                found[field] = durations.parse(said[option])
+            except ValueError as error:
+                raise UsageError(f"--{option.replace('_', '-')} {said[option]}: {error}") from None
+    if said["idle_mode"] is not None:
+        found["idle_mode"] = IdleMode(said["idle_mode"])
+    if said["run_past_timeout"]:
+        found["auto_restart"] = True
+    if said["keep_snapshots"] is not None:
+        found["keep_snapshots"] = said["keep_snapshots"]
+    return found
+
+
+def _from_snapshot(
+    snapshot: str, name: str, agent_type: str, arguments: tuple[str, ...], progress: Progress
+) -> AgentView:
+    from mngr.agents import registry
+    from mngr.operations.clone import from_snapshot
+
+    command = registry.agent_type(agent_type).command(arguments) if arguments else None
+    return from_snapshot(snapshot, name, progress, command=command, agent_type=agent_type)

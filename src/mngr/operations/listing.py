@@ -5,12 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from mngr import config
 from mngr.errors import MngrError
 from mngr.hosts import agents, known
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentState, AgentView, Host, HostState
-from mngr.providers import registry
+from mngr.operations.finding import all_hosts, is_gone
 
 _PROBE_S = 3.0
 _PROBERS = 16
@@ -26,8 +25,7 @@ class Listing:
 
 def listing() -> Listing:
     """Every agent of every provider. A host that does not answer is an entry in `errors`, not a failure."""
-    settings = config.load()
-    hosts = [host for name in settings.providers for host in registry.provider(name, settings).hosts()]
+    hosts = [host for host in all_hosts() if not is_gone(host)]
     errors: list[str] = []
 
     def look(host: Host) -> dict[str, AgentProbe]:
@@ -58,5 +56,5 @@ def view(host: Host, agent: Agent, probed: AgentProbe | None) -> AgentView:
     elif probed.running:
         state = AgentState.RUNNING
     else:
-        state = AgentState.DONE
+        state = AgentState.STOPPED if probed.exit_code is None else AgentState.DONE
     return AgentView(agent=agent, state=state, host=host, exit_code=probed.exit_code if probed else None)

@@ -10,7 +10,10 @@ from mngr.hosts.agents import SCRIPTS
 from mngr.providers.modal.options import Options
 from mngr.providers.modal.requests import ImageRequest
 
-_SCRIPTS = (*("supervisor.sh", "install-packages.sh", "start-agent.sh", "run-agent.sh", "stop-agents.sh", "probe.sh"),)
+_SCRIPTS = (
+    *("supervisor.sh", "watch.sh", "install-packages.sh", "start-agent.sh", "run-agent.sh", "stop-agents.sh"),
+    *("remove-agent.sh", "adopt-agents.sh", "probe.sh"),
+)
 
 
 def request(options: Options, environment: Mapping[str, str]) -> ImageRequest:
