@@ -20,6 +20,7 @@ from typing import Any
 from localmodal.engine.containers import Process
 from localmodal.engine.images import BASE_LABEL
 from localmodal.engine.podman import LABEL, Podman
+from localmodal.engine.tunnel_delay import TunnelDelay
 from localmodal.home import Home
 
 _START_S = 60.0
@@ -183,6 +184,7 @@ def purge(home: Home) -> None:
 
 
 async def _purge_podman(home: Home) -> None:
+    await TunnelDelay(home.tag, lambda _port: False).drop_rules()
     podman = Podman(home)
     mine = f"label={podman.label}"
     containers = (await podman.run("ps", "--all", "--quiet", "--filter", mine)).text.split()

@@ -53,7 +53,7 @@ class TunnelDelay:
         """Delays connections that are opened from now on; 0 ends it. Raises `OSError` for a kernel without queues."""
         self._latency_s = latency_s
         if latency_s and self._socket is None:
-            await self._drop_rules()
+            await self.drop_rules()
             self._listen()
             try:
                 await _iptables("-I", "OUTPUT", *self._rule)
@@ -66,10 +66,10 @@ class TunnelDelay:
     async def stop(self) -> None:
         """Takes the rule away; what is held goes on at once. A second call does nothing."""
         if self._socket is not None:
-            await self._drop_rules()
+            await self.drop_rules()
             self._close()
 
-    async def _drop_rules(self) -> None:
+    async def drop_rules(self) -> None:
         """Removes our rule, also one that a server left that was killed."""
         try:
             while True:

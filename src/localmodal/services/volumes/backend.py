@@ -185,7 +185,9 @@ class VolumesBackend:
                     tree.check_free(file.path)
             for file in files:
                 self._committed.note(volume_id, tree.with_parents(file.path))
-                await asyncio.to_thread(tree.put, file.path, [self._mounts.content_path(file.sha256)], mode=file.mode)
+                content = self._mounts.content_path(file.sha256)
+                size = content.stat().st_size
+                await asyncio.to_thread(tree.put, file.path, [content], mode=file.mode, size=size)
 
     async def put_v2(self, volume_id: str, uploads: Sequence[Upload], *, overwrite: bool) -> list[MissingBlock]:
         """Writes the files when all of their blocks have been put; otherwise the blocks that are missing."""
@@ -207,10 +209,11 @@ class VolumesBackend:
                 return missing
             for upload in uploads:
                 blocks = [self._block(digest) for digest in upload.digests]
-                if sum(block.stat().st_size for block in blocks) != upload.size:
-                    raise InvalidArgument(f"{upload.path}: the blocks do not add up to {upload.size} bytes")
+                _check_blocks(upload, [block.stat().st_size for block in blocks])
                 self._committed.note(volume_id, tree.with_parents(upload.path))
-                await asyncio.to_thread(tree.put, upload.path, blocks, mode=upload.mode)
+                await asyncio.to_thread(
+                    tree.put, upload.path, blocks, mode=upload.mode, size=upload.size, piece_bytes=BLOCK_BYTES
+                )
         for digest in {digest for upload in uploads for digest in upload.digests}:
             self._block(digest).unlink(missing_ok=True)
         return []
@@ -256,6 +259,13 @@ class VolumesBackend:
 
     def _block(self, digest: bytes) -> Path:
         return self._blocks / digest.hex()
+
+
+def _check_blocks(upload: Upload, sizes: Sequence[int]) -> None:
+    """Raises `InvalidArgument` when blocks of these sizes can not be the file. SDKs cut the zeros at a block's end."""
+    spans = [min(BLOCK_BYTES, upload.size - start) for start in range(0, upload.size, BLOCK_BYTES)]
+    if len(sizes) != len(spans) or any(size > span for size, span in zip(sizes, spans, strict=True)):
+        raise InvalidArgument(f"{upload.path}: the blocks do not add up to {upload.size} bytes")
 
 
 def _volume(row: Row) -> Volume:

@@ -101,8 +101,11 @@ class Tree:
             if folder.is_dir() and count + sum(1 for _ in folder.iterdir()) > limit:
                 raise ResourceExhausted(f"A folder of a v2 volume holds at most {limit} files.")
 
-    def put(self, path: str, pieces: list[Path], *, mode: int) -> None:
-        """Writes a file made of the contents of others, at once or not at all."""
+    def put(self, path: str, pieces: list[Path], *, mode: int, size: int, piece_bytes: int = 0) -> None:
+        """Writes a file of `size` bytes made of the contents of others, at once or not at all.
+
+        Each piece but the last stands for `piece_bytes`; what it lacks of that is zeros, and so a hole.
+        """
         located = self.locate(path)
         if located.is_dir():
             raise InvalidArgument(f"{path}: is a directory")
@@ -110,9 +113,11 @@ class Tree:
         partial = self.root.parent / ids.new_id("partial")
         try:
             with partial.open("wb") as target:
-                for piece in pieces:
+                for number, piece in enumerate(pieces):
+                    target.seek(number * piece_bytes)
                     with piece.open("rb") as source:
                         shutil.copyfileobj(source, target, 1 << 20)
+                target.truncate(size)
             partial.chmod(mode or 0o644)
             partial.rename(located)
         finally:
