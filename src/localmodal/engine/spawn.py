@@ -90,7 +90,10 @@ def _run(request: dict[str, Any], fds: list[int]) -> None:
         _pump(master, stdin, stdout, exited, limit)
     os.close(stdin)
     code = _wait(child, exited, limit)
-    os.write(status, f"{code}{' oom' if code == EXIT_KILLED and _oom_kills(memory) else ''}\n".encode())
+    # When the container's first process is gone too, somebody ended all of it, whatever memory ran out before.
+    whole = bool(select.select([init], [], [], 0)[0])
+    out_of_memory = code == EXIT_KILLED and not whole and _oom_kills(memory) > 0
+    os.write(status, f"{code}{' oom' if out_of_memory else ''}\n".encode())
     if request.get("ends_container"):
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(init, signal.SIGKILL)
@@ -144,7 +147,10 @@ def _oom_kills(memory: int) -> int:
     false on the first version of control groups (measured), so the kernel's own count is read."""
     if memory < 0:
         return 0
-    words = os.pread(memory, 4096, 0).decode().split()
+    try:
+        words = os.pread(memory, 4096, 0).decode().split()
+    except OSError:  # the control group is gone
+        return 0
     return int(words[words.index("oom_kill") + 1]) if "oom_kill" in words else 0
 
 
