@@ -16,7 +16,7 @@ _LOOK_S = 0.001
 @contextlib.asynccontextmanager
 async def frozen(pid: int) -> AsyncIterator[None]:
     """Stops every program in the control group of `pid` and lets them go on afterwards, also after an error."""
-    path, freeze, text, done = _control(pid)
+    path, freeze, text, done = control(pid)
     path.write_text(freeze)
     try:
         await _until(path.parent / done[0], done[1])
@@ -30,11 +30,13 @@ async def frozen(pid: int) -> AsyncIterator[None]:
 def thaw(pid: int) -> None:
     """Lets the programs go on that a server held still when it was killed. A second call does nothing."""
     with contextlib.suppress(OSError):
-        path, _freeze, text, _done = _control(pid)
+        path, _freeze, text, _done = control(pid)
         path.write_text(text)
 
 
-def _control(pid: int) -> tuple[Path, str, str, tuple[str, str]]:
+def control(pid: int) -> tuple[Path, str, str, tuple[str, str]]:
+    """The file that freezes the control group of `pid`, what to write to stop it and to let it go on, and the name of
+    the file beside it and the text in that which tell that it has stopped."""
     lines = (Path("/proc") / str(pid) / "cgroup").read_text().splitlines()
     for line in lines:
         _number, controllers, group = line.split(":", 2)
