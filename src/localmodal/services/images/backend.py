@@ -239,7 +239,7 @@ class ImagesBackend:
         if not image.layers:
             return image.podman_ref
         ref = flat_ref(self._tag, image.id)
-        if not (await self._podman.run("image", "exists", ref, check=False)).code:
+        if (await self._podman.run("image", "exists", ref, check=False)).code:
             container = (await self._podman.run("create", "--label", self._podman.label, image.podman_ref, "true")).text
             try:
                 mounted = (

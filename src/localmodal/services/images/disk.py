@@ -92,8 +92,10 @@ class ImageDisk:
         return self._table.get(image.id)
 
     async def merge(self, image_id: str, at_least: int) -> None:
-        """Puts one layer in the place of an image's oldest ones, if it has `at_least` so many. Other images and sandboxes
-        keep theirs. A second call does nothing, nor one for an image that is gone."""
+        """Puts one layer in the place of an image's oldest ones, if it has `at_least` so many.
+
+        Other images and sandboxes keep theirs. A second call does nothing, nor one for an image that is gone.
+        """
         async with self._merging:
             try:
                 image = self._table.get(image_id)
