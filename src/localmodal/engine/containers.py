@@ -89,8 +89,12 @@ class Containers:
 
     async def remove(self, name: str) -> None:
         """Ends a container at once and forgets it. A missing one is no error."""
+        command = ("rm", "--force", "--ignore", "--time", "0", name)
         async with self._removing:
-            await self._podman.run("rm", "--force", "--ignore", "--time", "0", name)
+            # Of a container whose processes are gone while podman believes that it runs, the first call notes that
+            # it has stopped and then fails ("container state improper: stopped", seen with podman 4.3).
+            if (await self._podman.run(*command, check=False)).code:
+                await self._podman.run(*command)
 
     async def names(self) -> set[str]:
         """The names of all containers of this home, running or not."""
