@@ -29,6 +29,9 @@ class Layers:
     def __init__(self, home: Home) -> None:
         self._layers = home.folder("layers")
         self._mounts = home.folder("mounts")
+        # The kernel writes the whole disk behind a mount before it lets go of it; after the first of several little
+        # is left to write, whereas several at once hold up everybody.
+        self._unmounting = asyncio.Lock()
 
     def path(self, name: str) -> Path:
         """The folder that holds what layer `name` changes, in overlay's own form."""
@@ -105,8 +108,9 @@ class Layers:
         folder = self._mounts / key
         if not folder.exists():
             return
-        if (folder / "root").is_mount():
-            await _run("umount", str(folder / "root"))
+        async with self._unmounting:
+            if (folder / "root").is_mount():
+                await _run("umount", str(folder / "root"))
         await remove_tree(folder)
 
     async def remove(self, names: Sequence[str]) -> None:
