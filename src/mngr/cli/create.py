@@ -39,10 +39,26 @@ class _Create(click.Command):
 @click.option("--build-args", "many", multiple=True, metavar="'KEY=VALUE …'", help="Several of them in one.")
 @click.option(
     "--source",
+    "--from",
+    "source",
     type=click.Path(path_type=Path),
     default=Path(),
     help="The folder of the project that travels with the agent.  [default: this one]",
 )
+@click.option(
+    "--branch",
+    default="",
+    metavar="[BASE][:NEW]",
+    help="Begin at BASE instead of HEAD, on a branch NEW instead of mngr/NAME (* is the name).",
+)
+@click.option(
+    "--include-unclean/--exclude-unclean",
+    "unclean",
+    default=None,
+    help="Whether uncommitted work travels.  [default: yes, unless BASE is not HEAD]",
+)
+@click.option("--include-gitignored", "ignored", is_flag=True, help="Files that git ignores travel too.")
+@click.option("--target-path", default="", metavar="PATH", help="The work folder there.  [default: /work/NAME]")
 @click.option("--snapshot", metavar="ID|NAME", help="Begin from a snapshot of another host instead of an image.")
 @click.option("--idle-timeout", metavar="TIME", help="End the host when it was idle so long.  [default: 30m]")
 @click.option(
@@ -68,6 +84,10 @@ def command(
     build_args: tuple[str, ...],
     many: tuple[str, ...],
     source: Path,
+    branch: str,
+    unclean: bool | None,
+    ignored: bool,
+    target_path: str,
     snapshot: str | None,
     **policy: Any,
 ) -> int:
@@ -83,13 +103,27 @@ def command(
     from mngr.providers.modal.build_args import split
 
     if not source.is_dir():
-        raise UsageError(f"--source {source}: there is no such folder")
+        raise UsageError(
+            f"--from {source}: there is no such folder; to begin as another agent is: mngr clone AGENT {name}"
+        )
     words = (*build_args, *(word for text in many for word in split(text)))
     said = _policy(policy)
     if snapshot:
         made = with_steps(output, lambda progress: _from_snapshot(snapshot, name, agent_type, arguments, progress))
     else:
-        request = Request(name, agent_type, provider, arguments, words, source.absolute(), said)
+        request = Request(
+            name,
+            agent_type,
+            provider,
+            arguments,
+            words,
+            source.absolute(),
+            branch=branch,
+            unclean=unclean,
+            ignored=ignored,
+            target_path=target_path,
+            policy=said,
+        )
         made = with_steps(output, lambda progress: create(request, progress))
     render.agent(made, output.form, "" if output.quiet else f"{name} is running; attach: mngr connect {name}")
     if connect and output.form == "human" and sys.stdin.isatty() and sys.stdout.isatty():

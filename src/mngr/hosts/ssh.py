@@ -42,9 +42,13 @@ class Completed:
 def argv(target: Target, *options: str, remote: str | None = None) -> list[str]:
     """The ssh command line for a host; `remote` is a line for its shell."""
     endpoint = target.endpoint
-    command = ["ssh", "-F", "/dev/null", *_options(target), *options, "-p", str(endpoint.port)]
-    command.append(f"{endpoint.user}@{endpoint.address}")
+    command = [*without_address(target), *options, "-p", str(endpoint.port), f"{endpoint.user}@{endpoint.address}"]
     return command if remote is None else [*command, remote]
+
+
+def without_address(target: Target) -> list[str]:
+    """The ssh command line for programs that add the port and the address themselves, such as git."""
+    return ["ssh", "-F", "/dev/null", *_options(target)]
 
 
 def _options(target: Target) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import msgspec
 
 from mngr import config, ids
 from mngr.agents import registry as agent_types
-from mngr.errors import NameTaken, ProviderConflict
+from mngr.errors import NameTaken, ProviderConflict, UsageError
 from mngr.hosts import agents, known, transfer
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentView, Host, HostState, SnapshotKind
@@ -28,7 +29,8 @@ _WORK = "/work"
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to create. `source` is the folder of the project, `arguments` what stands after ``--``, `policy` what
-    was said of the host's end, by the names of `Policy`'s fields."""
+    was said of the host's end, by the names of `Policy`'s fields. What of the project travels, and to which branch, is
+    as for `transfer.named`; `target_path` is the work folder there, below ``/work`` unless absolute."""
 
     name: str
     type: str
@@ -36,6 +38,10 @@ class Request:
     arguments: tuple[str, ...]
     build_args: tuple[str, ...]
     source: Path
+    branch: str = ""
+    unclean: bool | None = None
+    ignored: bool = False
+    target_path: str = ""
     policy: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -50,6 +56,9 @@ def create(request: Request, progress: Progress) -> AgentView:
     ids.check_name(request.name)
     command = agent_types.agent_type(request.type).command(request.arguments)
     provider = providers.provider(request.provider, settings)
+    project = transfer.named(
+        request.source, request.name, request.branch, unclean=request.unclean, ignored=request.ignored
+    )
     plan = provider.plan(request.build_args)
     policy = msgspec.structs.replace(provider.policy(), **request.policy)
     for note in plan.notes:
@@ -60,7 +69,7 @@ def create(request: Request, progress: Progress) -> AgentView:
         name=request.name,
         type=request.type,
         command=command,
-        work_dir=f"{_WORK}/{request.name}",
+        work_dir=_work_dir(request),
         created_at=time.time(),
     )
     with making.begun(provider, agent, plan.options, policy, progress) as record:
@@ -72,7 +81,7 @@ def create(request: Request, progress: Progress) -> AgentView:
             raise NameTaken(agent.name) from error
         progress("sending the project")
         target = known.target(host.record, making.answering(host))
-        transfer.send_project(target, request.source, agent.work_dir, f"mngr/{agent.name}")
+        transfer.send_project(target, project, agent.work_dir)
         record = host.record
         if not record.exit_snapshots:
             # Whatever happens to the sandbox, there is then something to come back from.
@@ -82,3 +91,10 @@ def create(request: Request, progress: Progress) -> AgentView:
         record = provider.save(record)
     ready = Host(record=record, state=HostState.RUNNING, endpoint=host.endpoint)
     return view(ready, agent, AgentProbe(running=True, exit_code=None))
+
+
+def _work_dir(request: Request) -> str:
+    path = posixpath.normpath(posixpath.join(_WORK, request.target_path or request.name))
+    if "\n" in path or path in ("/", _WORK) or f"{path}/".startswith("/mngr/"):
+        raise UsageError(f"--target-path {request.target_path!r}: must be a folder of its own, outside of /mngr")
+    return path
