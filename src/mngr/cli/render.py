@@ -109,6 +109,14 @@ def agent(view: AgentView, form: str, human: str) -> None:
     _structured(form, {"agent": value}, [value])
 
 
+def changed(view: AgentView, now: Sequence[str], later: Sequence[str], form: str, *, quiet: bool) -> None:
+    """Prints an agent after a change, with what of it counts at once and what from the next start on."""
+    value = {"agent": agent_value(view), "now": list(now), "at_next_start": list(later)}
+    parts = [f"changed now: {', '.join(now)}"] if now else []
+    parts += [f"at the next start: {', '.join(later)}"] if later else []
+    result(value, form, "" if quiet else f"{view.agent.name}: {'; '.join(parts) or 'nothing to change'}")
+
+
 def result(value: dict[str, Any], form: str, human: str) -> None:
     """Prints another result: `human` is the text for people, empty for none."""
     if form == "human":

@@ -51,8 +51,9 @@ def without_address(target: Target) -> list[str]:
     return ["ssh", "-F", "/dev/null", *_options(target)]
 
 
-def _options(target: Target) -> list[str]:
-    values = {
+def settings(target: Target) -> dict[str, str]:
+    """What makes sure that it is this host that answers, and that we show this host's key and no other."""
+    return {
         "HostKeyAlias": target.name,
         "IdentityFile": f'"{target.folder / "id"}"',
         "UserKnownHostsFile": f'"{target.folder / "known_hosts"}"',
@@ -67,6 +68,11 @@ def _options(target: Target) -> list[str]:
         "ServerAliveInterval": "15",
         "ServerAliveCountMax": "4",
         "LogLevel": "ERROR",
+    }
+
+
+def _options(target: Target) -> list[str]:
+    values = settings(target) | {
         "ControlMaster": "auto",
         "ControlPath": str(_control_path(target)),
         "ControlPersist": str(_KEEP_OPEN_S),

@@ -89,8 +89,10 @@ def _send_repository(target: Target, repository: _Repository, work_dir: str, sib
     _make_repository(target, repository, work_dir, siblings)
     if repository.commit:
         _push(target, repository, work_dir)
-        check_out = f"cd {shlex.quote(work_dir)} && rm -f .git/objects/info/alternates && git reset --quiet --hard"
-        ssh.run(target, check_out, what="checking the branch out", timeout_s=_PUSH_S)
+        # As many programs write files as there are cores.
+        check_out = "rm -f .git/objects/info/alternates && git -c checkout.workers=0 reset --quiet --hard"
+        folder = shlex.quote(work_dir)
+        ssh.run(target, f"cd {folder} && {check_out}", what="checking the branch out", timeout_s=_PUSH_S)
     submodules = _submodules(repository)
     for path, commit in submodules:
         inner = _Repository(repository.top / path, commit, repository.branch, repository.unclean, repository.ignored)
