@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from mngr import durations
-from mngr.cli import render
+from mngr.cli import create_project, render
 from mngr.cli.app import Output, common_options
 from mngr.cli.steps import steps, with_steps
 from mngr.errors import UsageError
 from mngr.models import AgentView, IdleMode
-from mngr.operations.create import Request, create
+from mngr.operations.create import Request, create, create_on
 from mngr.providers.base import Progress
 
 
@@ -45,20 +45,7 @@ class _Create(click.Command):
     default=Path(),
     help="The folder of the project that travels with the agent.  [default: this one]",
 )
-@click.option(
-    "--branch",
-    default="",
-    metavar="[BASE][:NEW]",
-    help="Begin at BASE instead of HEAD, on a branch NEW instead of mngr/NAME (* is the name).",
-)
-@click.option(
-    "--include-unclean/--exclude-unclean",
-    "unclean",
-    default=None,
-    help="Whether uncommitted work travels.  [default: yes, unless BASE is not HEAD]",
-)
-@click.option("--include-gitignored", "ignored", is_flag=True, help="Files that git ignores travel too.")
-@click.option("--target-path", default="", metavar="PATH", help="The work folder there.  [default: /work/NAME]")
+@click.option("--host", metavar="AGENT|HOST", help="Put the agent on the running host of another.")
 @click.option("--snapshot", metavar="ID|NAME", help="Begin from a snapshot of another host instead of an image.")
 @click.option("--idle-timeout", metavar="TIME", help="End the host when it was idle so long.  [default: 30m]")
 @click.option(
@@ -71,6 +58,7 @@ class _Create(click.Command):
 )
 @click.option("--snapshot-every", metavar="TIME", help="Take snapshots by the clock (with mngr keeper run).")
 @click.option("--keep-snapshots", type=click.IntRange(min=1), help="Of these keep so many.  [default: 10]")
+@create_project.project_options
 @common_options
 @click.pass_obj
 def command(
@@ -84,12 +72,9 @@ def command(
     build_args: tuple[str, ...],
     many: tuple[str, ...],
     source: Path,
-    branch: str,
-    unclean: bool | None,
-    ignored: bool,
-    target_path: str,
     snapshot: str | None,
-    **policy: Any,
+    host: str | None,
+    **said: Any,
 ) -> int:
     """Create an agent called NAME on a host of its own and start it.
 
@@ -103,34 +88,31 @@ def command(
     from mngr.providers.modal.build_args import split
 
     if not source.is_dir():
-        raise UsageError(
-            f"--from {source}: there is no such folder; to begin as another agent is: mngr clone AGENT {name}"
-        )
+        raise UsageError(f"--source {source}: there is no such folder")
     words = (*build_args, *(word for text in many for word in split(text)))
-    said = _policy(policy)
+    travel = create_project.take(said)
+    policy = _policy(said)
     if snapshot:
         made = with_steps(output, lambda progress: _from_snapshot(snapshot, name, agent_type, arguments, progress))
     else:
-        request = Request(
-            name,
-            agent_type,
-            provider,
-            arguments,
-            words,
-            source.absolute(),
-            branch=branch,
-            unclean=unclean,
-            ignored=ignored,
-            target_path=target_path,
-            policy=said,
-        )
-        made = with_steps(output, lambda progress: create(request, progress))
+        request = Request(name, agent_type, provider, arguments, words, source.absolute(), policy, travel)
+        if host:
+            _nothing_about_a_new_host(words, said)
+            made = with_steps(output, lambda progress: create_on(host, request, progress))
+        else:
+            made = with_steps(output, lambda progress: create(request, progress))
     render.agent(made, output.form, "" if output.quiet else f"{name} is running; attach: mngr connect {name}")
     if connect and output.form == "human" and sys.stdin.isatty() and sys.stdout.isatty():
         from mngr.operations.execution import connect as attach
 
         return attach(name, steps(output))
     return 0
+
+
+def _nothing_about_a_new_host(words: tuple[str, ...], said: dict[str, Any]) -> None:
+    given = [*words, *said]
+    if given:
+        raise UsageError(f"--host: the host is there already, so nothing can be said of it: {', '.join(given)}")
 
 
 def _policy(said: dict[str, Any]) -> dict[str, Any]:

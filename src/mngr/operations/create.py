@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import time
 from collections.abc import Mapping
@@ -13,11 +14,13 @@ import msgspec
 
 from mngr import config, ids
 from mngr.agents import registry as agent_types
-from mngr.errors import NameTaken, ProviderConflict, UsageError
+from mngr.errors import MngrError, NameTaken, NotRunning, ProviderConflict
 from mngr.hosts import agents, known, transfer
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentView, Host, HostState, SnapshotKind
 from mngr.operations import making
+from mngr.operations.changing import changing
+from mngr.operations.finding import provider_of, targets
 from mngr.operations.listing import view
 from mngr.operations.snapshots import SnapshotRequest, take_held
 from mngr.providers import registry as providers
@@ -27,10 +30,20 @@ _WORK = "/work"
 
 
 @dataclass(frozen=True, slots=True)
+class Travel:
+    """What of the project travels and to which branch, as for `transfer.named`; `target_path` is the work folder
+    there, below ``/work`` unless absolute."""
+
+    branch: str = ""
+    unclean: bool | None = None
+    ignored: bool = False
+    target_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What to create. `source` is the folder of the project, `arguments` what stands after ``--``, `policy` what
-    was said of the host's end, by the names of `Policy`'s fields. What of the project travels, and to which branch, is
-    as for `transfer.named`; `target_path` is the work folder there, below ``/work`` unless absolute."""
+    was said of the host's end, by the names of `Policy`'s fields."""
 
     name: str
     type: str
@@ -38,11 +51,20 @@ class Request:
     arguments: tuple[str, ...]
     build_args: tuple[str, ...]
     source: Path
-    branch: str = ""
-    unclean: bool | None = None
-    ignored: bool = False
-    target_path: str = ""
     policy: Mapping[str, Any] = field(default_factory=dict)
+    travel: Travel = Travel()
+
+    def agent(self) -> Agent:
+        """Raises `UsageError`."""
+        ids.check_name(self.name)
+        return Agent(
+            id=ids.new_agent_id(),
+            name=self.name,
+            type=self.type,
+            command=agent_types.agent_type(self.type).command(self.arguments),
+            work_dir=f"{_WORK}/{self.name}",
+            created_at=time.time(),
+        )
 
 
 def create(request: Request, progress: Progress) -> AgentView:
@@ -53,25 +75,14 @@ def create(request: Request, progress: Progress) -> AgentView:
     raise.
     """
     settings = config.load()
-    ids.check_name(request.name)
-    command = agent_types.agent_type(request.type).command(request.arguments)
+    agent = request.agent()
     provider = providers.provider(request.provider, settings)
-    project = transfer.named(
-        request.source, request.name, request.branch, unclean=request.unclean, ignored=request.ignored
-    )
     plan = provider.plan(request.build_args)
     policy = msgspec.structs.replace(provider.policy(), **request.policy)
     for note in plan.notes:
         progress.log(f"{note}\n")
+    project = _project(request)
     making.make_room(provider, request.name, progress)
-    agent = Agent(
-        id=ids.new_agent_id(),
-        name=request.name,
-        type=request.type,
-        command=command,
-        work_dir=_work_dir(request),
-        created_at=time.time(),
-    )
     with making.begun(provider, agent, plan.options, policy, progress) as record:
         record = provider.prepare(record, plan, progress)
         try:
@@ -93,8 +104,44 @@ def create(request: Request, progress: Progress) -> AgentView:
     return view(ready, agent, AgentProbe(running=True, exit_code=None))
 
 
-def _work_dir(request: Request) -> str:
-    path = posixpath.normpath(posixpath.join(_WORK, request.target_path or request.name))
+def create_on(host_name: str, request: Request, progress: Progress) -> AgentView:
+    """Makes one more agent on a host that runs. A failure or an interrupt leaves the host as it was.
+
+    Raises `AgentNotFound`, `NotRunning`, `UsageError`, `NameTaken` and what the steps raise.
+    """
+    agent = request.agent()
+    host = targets([host_name])[0].host
+    making.make_room(provider_of(host), request.name, progress)
+    with changing(host, progress) as (provider, record):
+        endpoint = provider.endpoint(record) if record.state is HostState.RUNNING else None
+        if endpoint is None:
+            raise NotRunning(record.agents[0].name if record.agents else record.name, record.state.value)
+        target = known.target(record, endpoint)
+        record = provider.save(msgspec.structs.replace(record, agents=(*record.agents, agent)))
+        try:
+            progress("sending the project")
+            transfer.send_project(target, project, agent.work_dir)
+            progress("starting the agent")
+            agents.start(target, agent, {})
+        except BaseException:
+            rest = tuple(other for other in record.agents if other.id != agent.id)
+            provider.save(msgspec.structs.replace(record, agents=rest))
+            with contextlib.suppress(MngrError):
+                agents.remove(target, agent)
+            raise
+    ready = Host(record=record, state=HostState.RUNNING, endpoint=endpoint)
+    return view(ready, agent, AgentProbe(running=True, exit_code=None))
+
+
+def _project(request: Request) -> transfer.Project:
+    travel = request.travel
+    return transfer.named(request.source, request.name, travel.branch, unclean=travel.unclean, ignored=travel.ignored)
+
+
+def work_dir(request: Request) -> str:
+    """The agent's work folder. Raises `UsageError`."""
+    wanted = request.travel.target_path
+    path = posixpath.normpath(posixpath.join(_WORK, wanted or request.name))
     if "\n" in path or path in ("/", _WORK) or f"{path}/".startswith("/mngr/"):
-        raise UsageError(f"--target-path {request.target_path!r}: must be a folder of its own, outside of /mngr")
+        raise UsageError(f"--target-path {wanted!r}: must be a folder of its own, outside of /mngr")
     return path
