@@ -49,6 +49,7 @@ assert restored.stdout.read() == "work\n"
 assert b"".join(volume.read_file("inside")) == b"inside\n"
 with volume.batch_upload(force=True) as batch:
     batch.put_file(io.BytesIO(b"from outside"), "outside")
+sandbox.reload_volumes()
 assert sandbox.exec("cat", "/vol/outside").stdout.read() == "from outside"
 
 sandbox.terminate()

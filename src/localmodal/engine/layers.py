@@ -36,6 +36,10 @@ class Layers:
         """Where the file system of `key` (a sandbox) is mounted."""
         return self._mounts / key / "root"
 
+    def upper(self, key: str) -> Path:
+        """The folder that holds what was written in the mount of `key`, in overlay's own form."""
+        return self._mounts / key / "upper"
+
     async def mount(self, key: str, lower: Sequence[str]) -> Path:
         """Mounts a writable file system for `key`. `lower` names folders, topmost first; relative ones are layers.
 

@@ -64,6 +64,10 @@ class Network:
         """Marks a port as in use by a sandbox of an earlier server."""
         self._lock(port)
 
+    def holds_port(self, port: int) -> bool:
+        """Whether a port leads into a sandbox of this home."""
+        return port in self._reserved
+
     def release_port(self, port: int) -> None:
         """Gives a port back. One that is not held is no error."""
         descriptor = self._reserved.pop(port, None)

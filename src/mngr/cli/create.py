@@ -97,7 +97,7 @@ def command(
     else:
         request = Request(name, agent_type, provider, arguments, words, source.absolute(), policy, travel)
         if host:
-            _nothing_about_a_new_host(words, said)
+            _nothing_about_a_new_host(words, policy)
             made = with_steps(output, lambda progress: create_on(host, request, progress))
         else:
             made = with_steps(output, lambda progress: create(request, progress))

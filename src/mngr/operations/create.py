@@ -14,7 +14,7 @@ import msgspec
 
 from mngr import config, ids
 from mngr.agents import registry as agent_types
-from mngr.errors import MngrError, NameTaken, NotRunning, ProviderConflict
+from mngr.errors import MngrError, NameTaken, NotRunning, ProviderConflict, UsageError
 from mngr.hosts import agents, known, transfer
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentView, Host, HostState, SnapshotKind
@@ -39,6 +39,17 @@ class Travel:
     ignored: bool = False
     target_path: str = ""
 
+    def project(self, source: Path, name: str) -> transfer.Project:
+        """Raises `UsageError`."""
+        return transfer.named(source, name, self.branch, unclean=self.unclean, ignored=self.ignored)
+
+    def work_dir(self, name: str) -> str:
+        """Raises `UsageError`."""
+        path = posixpath.normpath(posixpath.join(_WORK, self.target_path or name))
+        if "\n" in path or path in ("/", _WORK) or f"{path}/".startswith("/mngr/"):
+            raise UsageError(f"--target-path {self.target_path!r}: must be a folder of its own, outside of /mngr")
+        return path
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -62,7 +73,7 @@ class Request:
             name=self.name,
             type=self.type,
             command=agent_types.agent_type(self.type).command(self.arguments),
-            work_dir=f"{_WORK}/{self.name}",
+            work_dir=self.travel.work_dir(self.name),
             created_at=time.time(),
         )
 
@@ -76,12 +87,12 @@ def create(request: Request, progress: Progress) -> AgentView:
     """
     settings = config.load()
     agent = request.agent()
+    project = request.travel.project(request.source, request.name)
     provider = providers.provider(request.provider, settings)
     plan = provider.plan(request.build_args)
     policy = msgspec.structs.replace(provider.policy(), **request.policy)
     for note in plan.notes:
         progress.log(f"{note}\n")
-    project = _project(request)
     making.make_room(provider, request.name, progress)
     with making.begun(provider, agent, plan.options, policy, progress) as record:
         record = provider.prepare(record, plan, progress)
@@ -110,6 +121,7 @@ def create_on(host_name: str, request: Request, progress: Progress) -> AgentView
     Raises `AgentNotFound`, `NotRunning`, `UsageError`, `NameTaken` and what the steps raise.
     """
     agent = request.agent()
+    project = request.travel.project(request.source, request.name)
     host = targets([host_name])[0].host
     making.make_room(provider_of(host), request.name, progress)
     with changing(host, progress) as (provider, record):
@@ -120,7 +132,8 @@ def create_on(host_name: str, request: Request, progress: Progress) -> AgentView
         record = provider.save(msgspec.structs.replace(record, agents=(*record.agents, agent)))
         try:
             progress("sending the project")
-            transfer.send_project(target, project, agent.work_dir)
+            siblings = tuple(other.work_dir for other in record.agents if other.id != agent.id)
+            transfer.send_project(target, project, agent.work_dir, siblings=siblings)
             progress("starting the agent")
             agents.start(target, agent, {})
         except BaseException:
@@ -131,17 +144,3 @@ def create_on(host_name: str, request: Request, progress: Progress) -> AgentView
             raise
     ready = Host(record=record, state=HostState.RUNNING, endpoint=endpoint)
     return view(ready, agent, AgentProbe(running=True, exit_code=None))
-
-
-def _project(request: Request) -> transfer.Project:
-    travel = request.travel
-    return transfer.named(request.source, request.name, travel.branch, unclean=travel.unclean, ignored=travel.ignored)
-
-
-def work_dir(request: Request) -> str:
-    """The agent's work folder. Raises `UsageError`."""
-    wanted = request.travel.target_path
-    path = posixpath.normpath(posixpath.join(_WORK, wanted or request.name))
-    if "\n" in path or path in ("/", _WORK) or f"{path}/".startswith("/mngr/"):
-        raise UsageError(f"--target-path {wanted!r}: must be a folder of its own, outside of /mngr")
-    return path

@@ -15,15 +15,19 @@ from localmodal.services.images.backend import ImagesBackend
 from localmodal.services.sandboxes.backend import SandboxesBackend
 from localmodal.services.sandboxes.lifecycle import MAIN, Lifecycle, Live
 from localmodal.services.sandboxes.spec import Sandbox
+from localmodal.services.volumes.backend import VolumesBackend
 
 
 class CommandRouterBackend:
     """The part of Modal that runs beside the sandboxes."""
 
-    def __init__(self, sandboxes: SandboxesBackend, lifecycle: Lifecycle, images: ImagesBackend) -> None:
+    def __init__(
+        self, sandboxes: SandboxesBackend, lifecycle: Lifecycle, images: ImagesBackend, volumes: VolumesBackend
+    ) -> None:
         self._sandboxes = sandboxes
         self._lifecycle = lifecycle
         self._images = images
+        self._volumes = volumes
         self._snapshots: dict[str, asyncio.Task[str]] = {}
 
     async def start(
@@ -116,8 +120,10 @@ class CommandRouterBackend:
         await self._lifecycle.engine.network.apply(sandbox.init_pid, egress)
 
     async def reload_volumes(self, task_id: str) -> None:
-        """Shows the sandbox the committed state of its volumes: it always sees that."""
-        await self._running(task_id)
+        """Shows the sandbox the committed state of its volumes. Raises `FailedPrecondition` while it has files open."""
+        sandbox, live = await self._running(task_id)
+        async with live.writing, frozen(sandbox.init_pid):
+            await self._volumes.views.reload(sandbox.id, sandbox.init_pid)
 
     async def _running(self, task_id: str) -> tuple[Sandbox, Live]:
         sandbox = await self._sandboxes.wait_started(self._sandboxes.by_task(task_id).id)

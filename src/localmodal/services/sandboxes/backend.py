@@ -101,9 +101,19 @@ class SandboxesBackend:
         return self._table.by_name(app.id, name, include_ended=include_ended)
 
     def page(
-        self, *, environment: str, app_id: str, before: float, include_ended: bool, tags: Mapping[str, str]
+        self,
+        *,
+        environment: str,
+        app_id: str,
+        before: float,
+        include_ended: bool,
+        tags: Mapping[str, str],
+        as_of: float | None = None,
     ) -> list[Sandbox]:
-        """One page of the list, newest first; the next one begins before the last one's creation."""
+        """One page of the list, newest first; the next one begins before the last one's creation.
+
+        With `as_of` those that ran at that moment are shown as they were then, but for tags and names.
+        """
         return self._table.page(
             environment=environment,
             app_id=app_id,
@@ -111,6 +121,7 @@ class SandboxesBackend:
             include_ended=include_ended,
             tags=dict(tags),
             limit=PAGE,
+            as_of=as_of,
         )
 
     def set_tags(self, sandbox_id: str, tags: Mapping[str, str]) -> None:

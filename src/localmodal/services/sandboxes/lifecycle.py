@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localmodal.engine.containers import Bind, Containers, ContainerSpec, Process, open_connections
+from localmodal.engine.containers import Containers, ContainerSpec, Process, open_connections
 from localmodal.engine.image_layers import ImageLayers
 from localmodal.engine.layers import Layers, remove_tree
 from localmodal.engine.network import Network
-from localmodal.engine.programs import Ending, RunningProgram
+from localmodal.engine.programs import EXIT_KILLED, Ending, RunningProgram
 from localmodal.engine.spawner import Program, Spawner
 from localmodal.engine.watch import Watcher
 from localmodal.errors import LocalModalError
@@ -164,10 +164,7 @@ class Lifecycle:
         lower = [*reversed(image.layers), *await self.engine.image_layers.folders(image.podman_ref)]
         root = await self.engine.layers.mount(sandbox.id, lower)
         await asyncio.to_thread(add_files, root, self._mounts, spec.mount_ids)
-        binds = [
-            Bind(self._volumes.mount_source(mount.volume_id) / mount.sub_path.lstrip("/"), mount.path, mount.read_only)
-            for mount in spec.volumes
-        ]
+        binds = await self._volumes.views.open(sandbox.id, spec.volumes)
         init_pid = await self.engine.containers.start(
             ContainerSpec(
                 name=_container_name(sandbox.id),
@@ -240,6 +237,9 @@ class Lifecycle:
     async def _end(self, sandbox: Sandbox, live: Live, status: Status, code: int, message: str) -> None:
         async with live.writing:
             await self.engine.containers.remove(_container_name(sandbox.id))
+        # Killed for no reason that is known here: without warning, and so without a last commit.
+        unwarned = status is Status.FAILURE and code == EXIT_KILLED
+        await self._volumes.views.settle(sandbox.id, commit=not unwarned)
         sandbox = self._table.update(sandbox.id, ended_at=time.time(), status=status, exit_code=code, message=message)
         log.info("%s ended: %s %s", sandbox.id, status.name, message)
         live.started.set()
@@ -253,6 +253,7 @@ class Lifecycle:
             await self._keep(sandbox)
         else:
             await self.engine.layers.discard(sandbox.id)
+        await self._volumes.views.release(sandbox.id)
         for port in sandbox.host_ports.values():
             self.engine.network.release_port(port)
         (self.folder(sandbox.id) / "environment").unlink(missing_ok=True)
