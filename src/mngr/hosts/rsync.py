@@ -17,7 +17,8 @@ from mngr.hosts.ssh import Target
 # Owners are not kept: a user's number means somebody else on the other side, and git refuses folders of others there.
 # --secluded-args: paths reach the other side as they are, whatever is in them (its older name is understood by all).
 _WORDS = ("rsync", "--recursive", "--links", "--perms", "--times", "--protect-args")
-_ITEM = b"\x01"
+# What begins the line of an item; those about progress hold no names.
+_ITEM = b"item:"
 _ESCAPED = re.compile(rb"\\#([0-7]{3})")
 _WILD = re.compile(rb"([\\*?\[])")
 
@@ -105,23 +106,24 @@ def _follow(process: subprocess.Popen[bytes], progress: Callable[[str], None]) -
     while data := process.stdout.read1(65536):  # type: ignore[attr-defined]
         *lines, rest = re.split(rb"[\r\n]", rest + data)
         for line in lines:
-            before, item, text = line.partition(_ITEM)
-            if item:
-                changes += _change(text)
-            elif before.strip():
-                progress(before.decode(errors="replace").strip())
+            if line.startswith(_ITEM):
+                changes += _change(line.removeprefix(_ITEM))
+            elif line.strip():
+                progress(line.decode(errors="replace").strip())
     return changes
 
 
 def _change(text: bytes) -> list[Change]:
-    """An item of rsync's: eleven letters that say what was changed, a space, the path."""
-    letters, _space, name = text.partition(b" ")
-    path = _ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), name.lstrip(b" ") if letters[:1] == b"*" else name)
+    """An item of rsync's: eleven letters that say what was changed, a space, the path (see ``%i`` in rsync(1))."""
+    letters, name = text[:11], text[12:]
+    path = _ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), name)
+    if path == b"./":
+        return []
     if letters.startswith(b"*deleting"):
         return [Change("delete", path)]
-    kinds = {b"<": "send", b">": "send", b"c": "make", b"h": "send", b".": "touch"}
-    kind = kinds.get(letters[:1])
-    return [Change(kind, path)] if kind and path != b"./" else []
+    if letters[:1] in (b"<", b">", b"c", b"h"):
+        return [Change("make" if letters[1:2] == b"d" else "send", path)]
+    return [Change("touch", path)] if letters[:1] == b"." else []
 
 
 def _shell(target: Target) -> str:
