@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import string
 import sys
@@ -85,7 +86,7 @@ def _ssh_value(host: Host) -> dict[str, Any] | None:
         return None
     endpoint = host.endpoint
     try:
-        command = " ".join(ssh.argv(known.target(host.record, endpoint)))
+        command = shlex.join(ssh.argv(known.target(host.record, endpoint)))
     except MngrError:
         command = ""
     return {"host": endpoint.address, "port": endpoint.port, "user": endpoint.user, "command": command}
