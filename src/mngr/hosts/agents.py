@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mngr.hosts import ssh
@@ -11,14 +12,22 @@ from mngr.models import Agent
 
 HOST_DIR = "/mngr"
 SCRIPTS = "/usr/local/lib/mngr"
+ENVIRONMENT = f"{HOST_DIR}/ssh/environment"
+"""What the image and the host set, as a shell reads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentProbe:
-    """How an agent is: whether its command runs, and how it ended."""
+    """How an agent is: whether its command runs, and how it ended.
+
+    `activity` is ``working``, ``waiting``, ``blocked`` or empty where nothing tells; `idle_s` the seconds since its
+    screen showed something new.
+    """
 
     running: bool
     exit_code: int | None
+    activity: str = ""
+    idle_s: float | None = None
 
 
 def state_dir(agent: Agent) -> str:
@@ -26,16 +35,21 @@ def state_dir(agent: Agent) -> str:
     return f"{HOST_DIR}/agents/{agent.id}"
 
 
-def start(target: Target, agent: Agent, env: dict[str, str]) -> None:
-    """Starts an agent in its tmux session. A second call while it runs does nothing. Raises `HostCommandFailed`."""
-    values = env | {
+def exports(agent: Agent, env: Mapping[str, str]) -> str:
+    """The agent's environment as a shell reads it: `env`, and what mngr tells every agent. It may hold secrets."""
+    values = {
+        **env,
         "MNGR_AGENT_ID": agent.id,
         "MNGR_AGENT_NAME": agent.name,
         "MNGR_AGENT_STATE_DIR": state_dir(agent),
         "MNGR_AGENT_WORK_DIR": agent.work_dir,
         "MNGR_HOST_DIR": HOST_DIR,
     }
-    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def start(target: Target, agent: Agent, env: Mapping[str, str]) -> None:
+    """Starts an agent in its tmux session. A second call while it runs does nothing. Raises `HostCommandFailed`."""
     # Only names and paths are on the command line; the values of the environment come by standard input.
     files = {"name": agent.name, "work_dir": agent.work_dir, "command": agent.command}
     writes = "".join(f"printf '%s\\n' {shlex.quote(text)} >{name}\n" for name, text in files.items())
@@ -43,7 +57,7 @@ def start(target: Target, agent: Agent, env: dict[str, str]) -> None:
         f"umask 077; mkdir -p {state_dir(agent)} && cd {state_dir(agent)} || exit\n{writes}"
         f"cat >env\numask 022\nsh {SCRIPTS}/start-agent.sh {agent.id}\n"
     )
-    ssh.run(target, script, what=f"starting agent {agent.name}", stdin=exports.encode())
+    ssh.run(target, script, what=f"starting agent {agent.name}", stdin=exports(agent, env).encode())
 
 
 def probe(target: Target, *, timeout_s: float) -> dict[str, AgentProbe]:
@@ -51,9 +65,20 @@ def probe(target: Target, *, timeout_s: float) -> dict[str, AgentProbe]:
     done = ssh.run(target, f"sh {SCRIPTS}/probe.sh", what="looking at the agents", timeout_s=timeout_s)
     found = {}
     for line in done.stdout.decode().splitlines():
-        agent_id, running, code = line.split()
-        found[agent_id] = AgentProbe(running == "1", None if code == "-" else int(code))
+        agent_id, probed = parse_probe(line)
+        found[agent_id] = probed
     return found
+
+
+def parse_probe(line: str) -> tuple[str, AgentProbe]:
+    """A line of probe.sh: an agent's id and how it is."""
+    agent_id, running, code, activity, idle = line.split()
+    return agent_id, AgentProbe(
+        running=running == "1",
+        exit_code=None if code == "-" else int(code),
+        activity="" if activity == "-" else activity,
+        idle_s=None if idle == "-" else float(idle),
+    )
 
 
 def in_environment(agent: Agent, command: str) -> str:
@@ -62,7 +87,7 @@ def in_environment(agent: Agent, command: str) -> str:
     A shell stays above the command: ssh itself has no exit code for one that a signal ended, a shell has 128+n.
     """
     return (
-        f". {HOST_DIR}/ssh/environment; . {state_dir(agent)}/env; "
+        f". {ENVIRONMENT}; . {state_dir(agent)}/env; "
         f"cd {shlex.quote(agent.work_dir)} && sh -c {shlex.quote(command)}; exit $?"
     )
 

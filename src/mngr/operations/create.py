@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from mngr.errors import NameTaken, ProviderConflict
 from mngr.hosts import agents, known, transfer
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentView, Host, HostRecord, HostState
+from mngr.operations import provision
 from mngr.operations.listing import view
+from mngr.operations.provision import Extras
 from mngr.providers import registry as providers
 from mngr.providers.base import Progress, Provider
 
@@ -25,7 +28,8 @@ _WORK = "/work"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to create. `source` is the folder of the project, `arguments` what stands after ``--``."""
+    """What to create. `source` is the folder of the project, `arguments` what stands after ``--``; `type` empty is the
+    default of the settings."""
 
     name: str
     type: str
@@ -33,6 +37,7 @@ class Request:
     arguments: tuple[str, ...]
     build_args: tuple[str, ...]
     source: Path
+    extras: Extras = Extras()
 
 
 def create(request: Request, progress: Progress) -> AgentView:
@@ -44,19 +49,22 @@ def create(request: Request, progress: Progress) -> AgentView:
     """
     settings = config.load()
     ids.check_name(request.name)
-    command = agent_types.agent_type(request.type).command(request.arguments)
+    kind = agent_types.agent_type(request.type or settings.default_agent_type, settings)
+    command = kind.command(request.arguments)
+    provisions = provision.plan(request.extras, kind, f"{_WORK}/{request.name}", os.environ)
     provider = providers.provider(request.provider, settings)
-    plan = provider.plan(request.build_args)
+    plan = msgspec.structs.replace(provider.plan(request.build_args), install=kind.image_lines())
     for note in plan.notes:
         progress.log(f"{note}\n")
     _make_room(provider, request.name, progress)
     agent = Agent(
         id=ids.new_agent_id(),
         name=request.name,
-        type=request.type,
+        type=kind.name,
         command=command,
         work_dir=f"{_WORK}/{request.name}",
         created_at=time.time(),
+        labels=provisions.labels,
     )
     with ExitStack() as undo:
         record = _begin(provider, agent, plan.options, undo, progress)
@@ -70,7 +78,8 @@ def create(request: Request, progress: Progress) -> AgentView:
         target = known.target(host.record, _answering(host))
         transfer.send_project(target, request.source, agent.work_dir, f"mngr/{agent.name}")
         progress("starting the agent")
-        agents.start(target, agent, {})
+        provision.carry_out(target, agent, kind, provisions)
+        agents.start(target, agent, provisions.env)
         record = provider.save(host.record)
         undo.pop_all()
     ready = Host(record=record, state=HostState.RUNNING, endpoint=host.endpoint)

@@ -14,6 +14,7 @@ from mngr.providers import registry
 
 _PROBE_S = 3.0
 _PROBERS = 16
+_BY_ACTIVITY = {"waiting": AgentState.WAITING, "blocked": AgentState.BLOCKED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,13 @@ def view(host: Host, agent: Agent, probed: AgentProbe | None) -> AgentView:
     elif probed is None:
         state = AgentState.UNKNOWN
     elif probed.running:
-        state = AgentState.RUNNING
+        state = _BY_ACTIVITY.get(probed.activity, AgentState.RUNNING)
     else:
         state = AgentState.DONE
-    return AgentView(agent=agent, state=state, host=host, exit_code=probed.exit_code if probed else None)
+    return AgentView(
+        agent=agent,
+        state=state,
+        host=host,
+        exit_code=probed.exit_code if probed else None,
+        idle_s=probed.idle_s if probed else None,
+    )

@@ -7,6 +7,11 @@ state="$host_dir/agents/$1"
 # shellcheck disable=SC1091 # made when the agent was
 . "$state/env"
 cd "$MNGR_AGENT_WORK_DIR" || exit 1
+# Without a character set programs would show and take only ASCII.
+[ -n "${LANG:-}${LC_ALL:-}${LC_CTYPE:-}" ] || export LANG=C.UTF-8
+rm -f "$state/activity" "$state/shell"
+# What the type of agent needs done before each start.
+[ ! -e "$state/before" ] || sh "$state/before"
 # The end of the host is the command's to handle; this shell stays to write down how it went.
 trap : TERM
 sh -c "$(cat "$state/command")"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mngr import resources
 from mngr.hosts.agents import SCRIPTS
@@ -11,13 +11,18 @@ from mngr.providers.modal.options import Options
 from mngr.providers.modal.requests import ImageRequest
 
 _SCRIPTS = (*("supervisor.sh", "install-packages.sh", "start-agent.sh", "run-agent.sh", "stop-agents.sh", "probe.sh"),)
+_AGENT_SCRIPTS = (
+    *("interactive-shell.sh", "wait-agent.sh", "send-message.sh", "claude-hooks.json", "claude-hook.sh"),
+    *("claude-setup.sh", "codex-notify.sh"),
+)
+_NPM = "install-npm.sh"
 
 
-def request(options: Options, environment: Mapping[str, str]) -> ImageRequest:
-    """The image of a host. Secrets are taken from `environment`, the caller's own."""
+def request(options: Options, environment: Mapping[str, str], install: Sequence[str] = ()) -> ImageRequest:
+    """The image of a host. Secrets are taken from `environment`, the caller's own; `install` as `layer`."""
     return ImageRequest(
         base=options.image,
-        commands=tuple(layer()),
+        commands=tuple(layer(install)),
         dockerfile=options.dockerfile,
         context_dir=options.context_dir,
         build_args=dict(pair.split("=", 1) for pair in options.docker_build_args),
@@ -25,16 +30,19 @@ def request(options: Options, environment: Mapping[str, str]) -> ImageRequest:
     )
 
 
-def layer() -> list[str]:
-    """Dockerfile commands that add what is missing.
+def layer(install: Sequence[str] = ()) -> list[str]:
+    """Dockerfile commands that add what is missing, and then run each line of `install`.
 
     The scripts travel inside the command: one look-up on the server then tells whether the layer is there, where a
     build context would take three calls more.
     """
-    install = f"RUN mkdir -p {SCRIPTS} && {_write('install-packages.sh')} && sh {SCRIPTS}/install-packages.sh"
-    rest = " && ".join(_write(name) for name in _SCRIPTS if name != "install-packages.sh")
+    packages = f"RUN mkdir -p {SCRIPTS} && {_write('install-packages.sh')} && sh {SCRIPTS}/install-packages.sh"
+    # Scripts that change often come last, so that what takes long to install stays.
+    programs = [f"RUN {_write(_NPM)}", *(f"RUN {line}" for line in install)] if install else []
+    names = (*_SCRIPTS, *_AGENT_SCRIPTS, _NPM)
+    rest = " && ".join(_write(name) for name in names if name != "install-packages.sh")
     # Root whatever the image's own user is: sshd and the packages need it.
-    return ["USER root", install, f"RUN {rest}"]
+    return ["USER root", packages, *programs, f"RUN {rest}"]
 
 
 def _write(name: str) -> str:
