@@ -3,12 +3,16 @@
 MngrError                  1   it failed
 ├── UsageError             2   the command line or the configuration is wrong; nothing was made
 ├── NotFound               3   no such agent, host or snapshot
+├── HostBusy               1   another mngr is about to change it
 ├── ProviderUnavailable    4   the provider can not be reached
 │   └── NotAuthorised      4   it does not know us
 ├── PartialFailure         5   some of several failed
 ├── NameTaken              2   an agent of that name is there
 ├── ProviderRefused        1   the provider said no, in its own words
 ├── ImageBuildFailed       1   a build step failed
+├── AgentBlocked           1   it asks for a permission
+├── AgentEnded             1   it has ended, and something else was waited for
+├── NotReady, TimedOut     1   something did not happen in time
 ├── HostUnreachable        1   SSH to a host failed
 └── HostCommandFailed      1   a command of ours failed on a host
 """
@@ -54,6 +58,19 @@ class AgentNotFound(NotFound):
         super().__init__(f"there is no agent named {name!r}; {hint}")
 
 
+class SnapshotNotFound(NotFound):
+    def __init__(self, wanted: str, host: str, known: Sequence[str]) -> None:
+        there = f"there are: {', '.join(known)}" if known else "it has none"
+        super().__init__(f"host {host} has no snapshot {wanted!r}; {there}")
+
+
+class HostBusy(MngrError):
+    def __init__(self, host: str, doing: str, since_s: float) -> None:
+        super().__init__(
+            f"host {host} is {doing} since {since_s:.0f} s, by mngr on another machine; try again when it is done"
+        )
+
+
 class ProviderUnavailable(MngrError):
     exit_code = 4
 
@@ -82,6 +99,15 @@ class NoExitSnapshot(ProviderRefused):
     """There is no exit snapshot of a sandbox and there will be none."""
 
 
+class ExitSnapshotsRefused(ProviderRefused):
+    """The provider makes no exit snapshots."""
+
+
+class NothingToStartFrom(MngrError):
+    def __init__(self, host: str) -> None:
+        super().__init__(f"host {host} has neither a snapshot nor an image; its work is gone: mngr destroy it")
+
+
 class ImageBuildFailed(MngrError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"the image could not be built: {reason.strip()}")
@@ -90,6 +116,32 @@ class ImageBuildFailed(MngrError):
 class NotRunning(MngrError):
     def __init__(self, agent: str, state: str) -> None:
         super().__init__(f"agent {agent!r} is {state}; start it with: mngr start {agent}")
+
+
+class AgentBlocked(MngrError):
+    def __init__(self, agent: str) -> None:
+        super().__init__(
+            f"agent {agent!r} is BLOCKED: it asks for a permission; look at it (mngr capture {agent}) and answer: "
+            f"mngr connect {agent}, or mngr message --answer {agent} KEYS"
+        )
+
+
+class AgentEnded(MngrError):
+    def __init__(self, agent: str, state: str, wanted: str) -> None:
+        super().__init__(f"agent {agent!r} is {state} and will not be {wanted}")
+
+
+class NotReady(MngrError):
+    def __init__(self, agent: str, after_s: float) -> None:
+        super().__init__(
+            f"agent {agent!r} runs, but was not ready for its message within {after_s:g} s; look at it: "
+            f"mngr capture {agent}"
+        )
+
+
+class TimedOut(MngrError):
+    def __init__(self, agent: str, wanted: str, after_s: float, state: str) -> None:
+        super().__init__(f"agent {agent!r} was not {wanted} within {after_s:g} s; it is {state}")
 
 
 class HostUnreachable(MngrError):

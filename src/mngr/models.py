@@ -22,6 +22,13 @@ class HostState(Enum):
     DESTROYED = "DESTROYED"
 
 
+LIFETIME_OVER = "lifetime of "
+"""What the reason of a host begins with that ended only because its time was over."""
+
+IN_WORK = frozenset({HostState.BUILDING, HostState.STARTING, HostState.STOPPING})
+"""States that some mngr is about to leave; a record that stays in one was left by a mngr that was killed."""
+
+
 class AgentState(Enum):
     """What an agent is doing: at work, waiting for the user, blocked until the user permits something, ended."""
 
@@ -31,6 +38,29 @@ class AgentState(Enum):
     DONE = "DONE"
     STOPPED = "STOPPED"
     UNKNOWN = "UNKNOWN"
+
+
+class SnapshotKind(Enum):
+    """Why a snapshot was taken: asked for, left by a sandbox that ended, before the first start, by the clock."""
+
+    MANUAL = "manual"
+    EXIT = "exit"
+    INITIAL = "initial"
+    PERIODIC = "periodic"
+
+
+class IdleMode(Enum):
+    """What counts as activity of a host; `RUN` counts as long as a program of an agent lives, `DISABLED` always."""
+
+    IO = "io"
+    USER = "user"
+    AGENT = "agent"
+    SSH = "ssh"
+    CREATE = "create"
+    BOOT = "boot"
+    START = "start"
+    RUN = "run"
+    DISABLED = "disabled"
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,10 +75,46 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
 
 
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A file system that a host had. `id` is the provider's; `based_on` the snapshot that its sandbox had started from.
+
+    `expires_at` None is never; `size` is the bytes that were on the host's disk, None when nobody could ask it.
+    """
+
+    id: str
+    kind: SnapshotKind
+    created_at: float
+    name: str = ""
+    description: str = ""
+    tags: dict[str, str] = {}
+    based_on: str = ""
+    sandbox_id: str = ""
+    size: int | None = None
+    expires_at: float | None = None
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """When a host ends itself, and what is done then and meanwhile. Times in seconds.
+
+    `snapshot_every_s` 0 takes no snapshots by the clock; of those that the clock took, `keep_snapshots` are kept.
+    """
+
+    idle_mode: IdleMode = IdleMode.IO
+    idle_timeout_s: int = 1800
+    agents_gone_s: int = 300
+    shutdown_buffer_s: int = 90
+    auto_restart: bool = False
+    snapshot_every_s: int = 0
+    keep_snapshots: int = 10
+
+
 class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of a host, as the provider keeps it. Each change is a new revision.
 
     `options` are the provider's own (resources, network, volumes), in a form that it can start the host with again.
+    `sandbox_id` is the present or last sandbox, which began at `started_at` from the snapshot `started_from` (empty:
+    from the image). `held_by` names the state folder whose mngr is about to leave a state of `IN_WORK`, since
+    `changed_at`. `exit_snapshots` False means that the provider keeps nothing of a sandbox that ends.
     """
 
     id: str
@@ -58,11 +124,22 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
     state: HostState
     created_at: float
     options: dict[str, Any] = {}
+    policy: Policy = Policy()
     reason: str = ""
     sandbox_id: str = ""
     image_id: str = ""
-    snapshot_ids: tuple[str, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
     agents: tuple[Agent, ...] = ()
+    started_at: float = 0.0
+    started_from: str = ""
+    changed_at: float = 0.0
+    held_by: str = ""
+    exit_snapshots: bool = True
+
+    @property
+    def newest_snapshot(self) -> Snapshot | None:
+        """What the host comes back from, None before it has ended or been kept."""
+        return max(self.snapshots, key=lambda snapshot: snapshot.created_at, default=None)
 
 
 class Endpoint(msgspec.Struct, frozen=True):

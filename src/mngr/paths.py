@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 
@@ -20,6 +21,14 @@ def host_folder(host_id: str) -> Path:
 def cache_folder(name: str) -> Path:
     """A folder of things that can be looked up again."""
     return private_folder(home() / "cache" / name)
+
+
+def home_id() -> str:
+    """Names this state folder in records, so that others can tell who is at work on a host."""
+    path = home() / "id"
+    if not path.exists():
+        write_private(path, secrets.token_hex(8).encode())
+    return path.read_text()
 
 
 def private_folder(path: Path) -> Path:

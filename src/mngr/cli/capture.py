@@ -6,6 +6,7 @@ import click
 
 from mngr.cli import render
 from mngr.cli.app import Output, common_options
+from mngr.cli.steps import steps
 from mngr.operations.execution import screen
 
 
@@ -15,6 +16,6 @@ from mngr.operations.execution import screen
 @click.pass_obj
 def command(output: Output, agent: str) -> int:
     """Print what AGENT's screen shows now."""
-    text = screen(agent)
+    text = screen(agent, steps(output))
     render.result({"screen": text}, output.form, text.rstrip("\n"))
     return 0

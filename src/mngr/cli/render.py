@@ -10,11 +10,13 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from mngr.errors import MngrError, UsageError
+from mngr import durations
+from mngr.errors import MngrError, PartialFailure, UsageError
 from mngr.hosts import known, ssh
-from mngr.models import AgentView, Host
+from mngr.models import AgentView, Host, HostRecord, Policy, Snapshot
 
 _COLUMNS = ("NAME", "STATE", "TYPE", "HOST", "AGE", "NOTE")
+_SNAPSHOT_COLUMNS = ("ID", "NAME", "KIND", "CREATED", "SIZE", "HOST", "BASED ON", "NOTE")
 
 
 def agent_value(view: AgentView) -> dict[str, Any]:
@@ -44,8 +46,33 @@ def host_value(host: Host) -> dict[str, Any]:
         "reason": host.reason or record.reason,
         "sandbox_id": record.sandbox_id,
         "options": record.options,
-        "snapshots": list(record.snapshot_ids),
+        "created_at": record.created_at,
+        "started_at": record.started_at or None,
+        "policy": policy_value(record.policy),
+        "snapshots": [snapshot_value(record, snapshot) for snapshot in record.snapshots],
         "ssh": _ssh_value(host),
+    }
+
+
+def policy_value(policy: Policy) -> dict[str, Any]:
+    """When a host ends itself; times in seconds."""
+    return {name: getattr(policy, name) for name in policy.__struct_fields__} | {"idle_mode": policy.idle_mode.value}
+
+
+def snapshot_value(record: HostRecord, snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot in the form that the documentation promises."""
+    return {
+        "id": snapshot.id,
+        "name": snapshot.name,
+        "kind": snapshot.kind.value,
+        "created_at": snapshot.created_at,
+        "size": snapshot.size,
+        "host": record.name,
+        "host_id": record.id,
+        "based_on": snapshot.based_on or None,
+        "description": snapshot.description,
+        "tags": snapshot.tags,
+        "expires_at": snapshot.expires_at,
     }
 
 
@@ -65,7 +92,8 @@ def listing(views: Sequence[AgentView], errors: Sequence[str], form: str) -> Non
     if form == "human":
         for error in errors:
             print(f"mngr: {error}", file=sys.stderr)
-        _table([_row(view) for view in views])
+        rows = [_row(view) for view in views]
+        _table(_COLUMNS, rows, "no agents; make one: mngr create NAME --in modal --type command -- COMMAND")
         return
     values = [agent_value(view) for view in views]
     _structured(form, {"agents": values, "errors": list(errors)}, values)
@@ -134,24 +162,64 @@ def _row(view: AgentView) -> tuple[str, ...]:
     note = view.host.reason or view.host.record.reason
     if view.exit_code is not None:
         note = f"exit code {view.exit_code}"
-    age = _age(time.time() - view.agent.created_at)
+    age = durations.ago(time.time() - view.agent.created_at)
     return (view.agent.name, view.state.value, view.agent.type, view.host.state.value, age, note.split("\n")[0])
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> None:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> None:
     if not rows:
-        print("no agents; make one: mngr create NAME --in modal --type command -- COMMAND")
+        print(nothing)
         return
-    widths = [max(len(row[column]) for row in [_COLUMNS, *rows]) for column in range(len(_COLUMNS))]
-    for row in [_COLUMNS, *rows]:
+    widths = [max(len(row[column]) for row in [columns, *rows]) for column in range(len(columns))]
+    for row in [columns, *rows]:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _age(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{int(seconds)}s"
+def snapshots(found: Sequence[tuple[HostRecord, Snapshot]], form: str) -> None:
+    """Prints `mngr snapshot list`."""
+    if form == "human":
+        _table(_SNAPSHOT_COLUMNS, [_snapshot_row(*one) for one in found], "no snapshots")
+        return
+    values = [snapshot_value(*one) for one in found]
+    _structured(form, {"snapshots": values}, values)
+
+
+def _snapshot_row(record: HostRecord, snapshot: Snapshot) -> tuple[str, ...]:
+    now = time.time()
+    size = "-" if snapshot.size is None else human_bytes(snapshot.size)
+    note = snapshot.description
+    if snapshot.expires_at is not None:
+        note = f"expires in {durations.ago(snapshot.expires_at - now)} {note}".strip()
+    age = f"{durations.ago(now - snapshot.created_at)} ago"
+    name = snapshot.name or "-"
+    return (snapshot.id, name, snapshot.kind.value, age, size, record.name, snapshot.based_on or "-", note)
+
+
+def human_bytes(count: int) -> str:
+    """``512B``, ``1.5MB``, ``2.0GB``."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size:.0f}B" if unit == "B" else f"{size:.1f}{unit}"
+
+
+def outcomes(form: str, key: str, values: Sequence[dict[str, Any]], errors: Sequence[MngrError], human: str) -> int:
+    """Prints what became of several; the exit code. A single value is printed as ``{key: value}``, several as
+    ``{keys: […], "errors": […]}``."""
+    if form == "human":
+        if human:
+            print(human)
+        for error in errors:
+            failure(error, form)
+    elif len(values) == 1 and not errors:
+        _structured(form, {key: values[0]}, values)
+    else:
+        _structured(form, {f"{key}s": list(values), "errors": [str(error) for error in errors]}, values)
+    if not errors:
+        return 0
+    return PartialFailure.exit_code if values else errors[0].exit_code
 
 
 def failure(error: MngrError, form: str) -> None:
@@ -169,6 +237,7 @@ class Steps:
 
     def __init__(self, *, quiet: bool, verbose: bool, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
+        self._quiet = quiet
         self._lines = verbose
         self._shown = (self._stream.isatty() or verbose) and not quiet
         self._open = False
@@ -182,6 +251,12 @@ class Steps:
             return
         self._step = step
         self._show(f"{step} …")
+
+    def warn(self, text: str) -> None:
+        """A line that stays, also where nobody watches; not with ``-q``."""
+        if not self._quiet:
+            self.done()
+            print(f"mngr: warning: {text}", file=self._stream)
 
     def log(self, text: str) -> None:
         """What a build writes: whole with ``-v``, else only the step that it is at."""

@@ -14,9 +14,14 @@ T = TypeVar("T")
 
 def with_steps(output: Output, function: Callable[[Progress], T]) -> T:
     """Calls `function` with something to tell its steps to."""
-    render.check_format(output.form)
-    steps = render.Steps(quiet=output.quiet, verbose=output.verbose)
+    shown = steps(output)
     try:
-        return function(steps)
+        return function(shown)
     finally:
-        steps.done()
+        shown.done()
+
+
+def steps(output: Output) -> render.Steps:
+    """Something to tell steps to. Raises `UsageError` for a form of output that is none."""
+    render.check_format(output.form)
+    return render.Steps(quiet=output.quiet, verbose=output.verbose)

@@ -35,6 +35,14 @@ class ModalSettings(msgspec.Struct, frozen=True, kw_only=True):
     default_docker_build_arg: list[str] = []
     default_volume: list[str] = []
     default_env: list[str] = []
+    default_idle_mode: str = "io"
+    default_idle_timeout: int | str = "30m"
+    agents_gone_grace: int | str = "5m"
+    shutdown_buffer: int | str = 90
+    auto_restart: bool = False
+    snapshot_every: int | str = ""
+    keep_snapshots: int = 10
+    snapshot_ttl: int | str = ""
 
 
 class AgentTypeSettings(msgspec.Struct, frozen=True, kw_only=True):

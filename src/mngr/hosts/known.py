@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from mngr import paths
@@ -40,10 +41,7 @@ def forget(record: HostRecord) -> None:
 
 def forget_keys(record: HostRecord) -> None:
     """Removes the keys of a host that is no more. A second call does nothing."""
-    folder = paths.host_folder(record.id)
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
+    shutil.rmtree(paths.host_folder(record.id), ignore_errors=True)
 
 
 def _folder() -> Path:

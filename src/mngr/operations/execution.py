@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mngr.errors import NotRunning
 from mngr.hosts import agents, ssh
-from mngr.operations.finding import reach
+from mngr.models import Agent
+from mngr.operations import finding
+from mngr.operations.keeper import go_on, wants_to_go_on
+from mngr.providers.base import Progress
 
 
-def execute(name: str, words: Sequence[str]) -> int:
+def execute(name: str, words: Sequence[str], progress: Progress) -> int:
     """Runs a command in an agent's environment and work folder, with our own input and outputs; its exit code."""
-    target, agent = reach(name)
+    target, agent = reach(name, progress)
     return ssh.stream(target, agents.in_environment(agent, ssh.command_line(words)))
 
 
-def connect(name: str) -> int:
-    """Attaches this terminal to an agent until it is detached."""
-    target, agent = reach(name)
-    return ssh.stream(target, agents.attach_command(agent), terminal=True)
-
-
-def screen(name: str) -> str:
-    """What an agent's screen shows now."""
-    target, agent = reach(name)
-    return agents.capture(target, agent)
+def reach(name: str, progress: Progress) -> tuple[ssh.Target, Agent]:
+    """As `finding.reach`; a host that is to outlive its sandboxes goes on first when its last has ended."""
+    try:
+        return finding.reach(name)
+    except NotRunning:
+        host, _agent = finding.find(name)
+        if not wants_to_go_on(host):
+            raise
+        go_on(host, progress)
+        return finding.reach(name)

@@ -1,23 +1,81 @@
-"""Finds agents by name."""
+"""Finds agents and hosts by name or id."""
 
 from __future__ import annotations
 
-from mngr import config
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from mngr import addresses, config
 from mngr.errors import AgentNotFound, HostUnreachable, NotRunning
 from mngr.hosts import known, ssh
 from mngr.models import Agent, Host, HostState
 from mngr.providers import copies, registry
+from mngr.providers.base import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host and those of its agents that a command is about, which are all of them when the host itself was named."""
+
+    host: Host
+    agents: tuple[Agent, ...]
+
+    @property
+    def is_whole_host(self) -> bool:
+        return len(self.agents) == len(self.host.record.agents)
+
+
+def all_hosts() -> list[Host]:
+    """The hosts of all providers, each provider asked at the same time; destroyed ones with kept snapshots too."""
+    settings = config.load()
+    with ThreadPoolExecutor(max(1, len(settings.providers))) as pool:
+        found = pool.map(lambda name: registry.provider(name, settings).hosts(), settings.providers)
+        return [host for hosts in found for host in hosts]
+
+
+def is_gone(host: Host) -> bool:
+    """Whether nothing but snapshots is left of it. One whose destruction was cut off is not gone yet."""
+    return host.state is HostState.DESTROYED and not host.record.held_by
+
+
+def provider_of(host: Host) -> Provider:
+    return registry.provider(host.record.provider, config.load())
 
 
 def find(name: str) -> tuple[Host, Agent]:
     """The agent of a name or id and its host, as they are now. Raises `AgentNotFound`."""
-    settings = config.load()
-    hosts = [host for provider in settings.providers for host in registry.provider(provider, settings).hosts()]
-    for host in hosts:
-        for agent in host.record.agents:
-            if name in (agent.name, agent.id):
-                return host, agent
-    raise AgentNotFound(name, [agent.name for host in hosts for agent in host.record.agents])
+    target = targets([name])[0]
+    return target.host, target.agents[0]
+
+
+def targets(names: Iterable[str], *, hosts: Sequence[Host] | None = None, destroyed: bool = False) -> list[Target]:
+    """The agents of names or ids, agents' before hosts', grouped by host. Raises `AgentNotFound` for the first unknown.
+
+    `hosts` are looked through, all without it; with `destroyed` also those that are gone but for their snapshots.
+    """
+    looked = all_hosts() if hosts is None else hosts
+    looked = [host for host in looked if destroyed or not is_gone(host)]
+    chosen: dict[str, set[str]] = {}
+    for name in dict.fromkeys(names):
+        for host, agents in _matches(name, looked):
+            chosen.setdefault(host.record.id, set()).update(agent.id for agent in agents)
+    return [
+        Target(host, tuple(agent for agent in host.record.agents if agent.id in chosen[host.record.id]))
+        for host in looked
+        if host.record.id in chosen
+    ]
+
+
+def _matches(name: str, hosts: Sequence[Host]) -> list[tuple[Host, Sequence[Agent]]]:
+    address = addresses.parse(name)
+    found: list[tuple[Host, Sequence[Agent]]] = [
+        (host, [agent]) for host in hosts for agent in host.record.agents if address.means(host.record, agent)
+    ]
+    found = found or [(host, host.record.agents) for host in hosts if name in (host.record.name, host.record.id)]
+    if not found:
+        raise AgentNotFound(name, [agent.name for host in hosts for agent in host.record.agents])
+    return found
 
 
 def reach(name: str) -> tuple[ssh.Target, Agent]:
@@ -35,20 +93,26 @@ def reach(name: str) -> tuple[ssh.Target, Agent]:
         except HostUnreachable:
             ssh.close(target)
     host, agent = find(name)
-    if host.state is not HostState.RUNNING or host.endpoint is None:
-        raise NotRunning(agent.name, host.state.value)
-    target = known.target(host.record, host.endpoint)
+    target = answering(host, agent.name)
     ssh.open_connection(target)
     return target, agent
 
 
+def answering(host: Host, name: str) -> ssh.Target:
+    """How to reach a host for the sake of its agent or itself, `name`. Raises `NotRunning`."""
+    if host.state is not HostState.RUNNING or host.endpoint is None:
+        raise NotRunning(name, host.state.value)
+    return known.target(host.record, host.endpoint)
+
+
 def _remembered(name: str) -> tuple[ssh.Target, Agent] | None:
+    address = addresses.parse(name)
     for provider in config.load().providers:
         for record in copies.read(provider):
             endpoint = known.endpoint(record)
             if endpoint is None or record.state is not HostState.RUNNING:
                 continue
             for agent in record.agents:
-                if name in (agent.name, agent.id):
+                if address.means(record, agent):
                     return known.target(record, endpoint), agent
     return None

@@ -1,55 +1,169 @@
-"""Stops, starts and destroys agents with their hosts."""
+"""Stops, starts and destroys agents; their hosts with them where nobody else needs these."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import msgspec
 
-from mngr import config
-from mngr.errors import NameTaken, ProviderConflict
+from mngr.errors import HostUnreachable, MngrError, NothingToStartFrom, ProviderConflict, UsageError
+from mngr.hosts import agents, known, locks, ssh
 from mngr.hosts.agents import AgentProbe
-from mngr.models import Agent, AgentView, Host, HostRecord, HostState
-from mngr.operations.finding import find
+from mngr.models import Agent, AgentView, Host, HostRecord, HostState, Snapshot, SnapshotKind
+from mngr.operations import snapshots
+from mngr.operations.changing import Outcome, changing, for_each, intend
+from mngr.operations.finding import Target, targets
 from mngr.operations.listing import view
-from mngr.providers import registry
 from mngr.providers.base import Progress, Provider
 
-
-def stop(name: str, progress: Progress) -> AgentView:
-    """Ends an agent's host and keeps its file system. One that is stopped already stays so."""
-    host, agent = find(name)
-    if host.record.state is not HostState.RUNNING:
-        return view(host, agent, None)
-    record = _provider(host).stop(host.record, progress)
-    record = _provider(host).save(record)
-    return view(Host(record=record, state=record.state, reason=record.reason), agent, None)
+RUNNING_PROBE = AgentProbe(running=True, exit_code=None)
+_STOPPED_PROBE = AgentProbe(running=False, exit_code=None)
+_PROBE_S = 10.0
+DESTROYING = "being destroyed"
+DESTROYING_ALL_BUT_SNAPSHOTS = "being destroyed, its snapshots are kept"
 
 
-def start(name: str, progress: Progress) -> AgentView:
-    """Runs an agent's host again, as it was when it ended; its agents start with it. One that runs stays as it is."""
-    host, agent = find(name)
-    provider = _provider(host)
-    record = host.record
-    if host.state is HostState.RUNNING:
-        return view(host, agent, AgentProbe(running=True, exit_code=None))
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """`snapshot` is an id or name, the newest without it; `restart` ends agents that run first; without `run_agents`
+    the host comes back and its agents stay stopped."""
+
+    snapshot: str = ""
+    restart: bool = False
+    run_agents: bool = True
+
+
+def stop(
+    names: Sequence[str], progress: Progress, *, keep_host: bool = False, keep_work: bool = True
+) -> list[Outcome[list[AgentView]]]:
+    """Ends agents. A host whose last running agent is among them ends too and its file system is kept, unless
+    `keep_host`; `keep_work` False keeps nothing. What is stopped already stays so."""
+
+    def one(target: Target) -> list[AgentView]:
+        with changing(target.host, progress) as (provider, record):
+            if record.state is not HostState.RUNNING:
+                return [view(_host(provider, record), agent, None) for agent in target.agents]
+            if keep_host or _others_run(provider, record, target):
+                for agent in target.agents:
+                    agents.stop(_reachable(provider, record), agent)
+                return [view(_host(provider, record), agent, _STOPPED_PROBE) for agent in target.agents]
+            record = intend(provider, record, HostState.STOPPING)
+            record = provider.save(provider.stop(record, progress, keep=keep_work))
+            return [view(_host(provider, record), agent, None) for agent in target.agents]
+
+    return for_each(targets(names), one)
+
+
+def _others_run(provider: Provider, record: HostRecord, target: Target) -> bool:
+    if target.is_whole_host:
+        return False
+    mine = {agent.id for agent in target.agents}
+    probed = agents.probe(_reachable(provider, record), timeout_s=_PROBE_S)
+    return any(probe.running for agent_id, probe in probed.items() if agent_id not in mine)
+
+
+def start(names: Sequence[str], progress: Progress, request: StartRequest) -> list[Outcome[list[AgentView]]]:
+    """Runs agents again, and their hosts as they were when they ended. What runs already stays as it is."""
+
+    def one(target: Target) -> list[AgentView]:
+        with changing(target.host, progress) as (provider, record):
+            return start_held(provider, record, target.agents, progress, request)
+
+    return for_each(targets(names), one)
+
+
+def start_held(
+    provider: Provider, record: HostRecord, wanted: Sequence[Agent], progress: Progress, request: StartRequest
+) -> list[AgentView]:
+    """Does it for one host whose lock the caller holds."""
     if record.state is HostState.RUNNING:
-        # It ended without anybody asking: what it left is looked up first.
-        record = provider.save(provider.stop(record, progress))
+        if request.snapshot:
+            raise UsageError(
+                f"host {record.name} runs; to go back to a snapshot stop it first: mngr stop {record.name}"
+            )
+        host = _host(provider, record)
+    else:
+        host = _start_host(provider, record, progress, request)
+        record = host.record
+    if request.run_agents:
+        for agent in wanted:
+            agents.start_again(_reachable(provider, record), agent, restart=request.restart)
+    probe = RUNNING_PROBE if request.run_agents else _STOPPED_PROBE
+    return [view(host, agent, probe) for agent in wanted]
+
+
+def _start_host(provider: Provider, record: HostRecord, progress: Progress, request: StartRequest) -> Host:
+    if record.state is HostState.FAILED:
+        raise MngrError(f"host {record.name} was never made ({record.reason}); remove it: mngr destroy {record.name}")
+    snapshot = _snapshot_to_start(record, request.snapshot, progress)
+    intended = intend(provider, record, HostState.STARTING)
     try:
-        started = provider.start(record, progress)
-    except ProviderConflict as error:
-        raise NameTaken(record.name) from error
-    saved = provider.save(started.record)
-    running = msgspec.structs.replace(started, record=saved)
-    return view(running, agent, AgentProbe(running=True, exit_code=None))
+        started = provider.start(intended, progress, snapshot=snapshot, run_agents=request.run_agents)
+    except BaseException as error:
+        reason = f"its start failed: {error}" if isinstance(error, MngrError) else "its start was interrupted"
+        if isinstance(error, ProviderConflict):
+            reason = f"another sandbox of the name {record.name} runs"
+        provider.save(msgspec.structs.replace(intended, state=record.state, reason=reason, held_by=""))
+        if isinstance(error, ProviderConflict):
+            raise MngrError(f"host {record.name} can not be started: {reason} ({error}); see: mngr gc") from error
+        raise
+    return msgspec.structs.replace(started, record=provider.save(started.record))
 
 
-def destroy(name: str, progress: Progress) -> tuple[Host, Agent]:
-    """Removes an agent with its host, snapshots, keys and records."""
-    host, agent = find(name)
-    _provider(host).destroy(host.record, progress)
-    return host, agent
+def _snapshot_to_start(record: HostRecord, wanted: str, progress: Progress) -> Snapshot:
+    if wanted:
+        return snapshots.of(record, wanted)
+    newest = record.newest_snapshot
+    if newest is None and record.started_from:
+        # A clone that left nothing begins again as it began.
+        newest = Snapshot(id=record.started_from, kind=SnapshotKind.INITIAL, created_at=0.0)
+    if newest is None:
+        raise NothingToStartFrom(record.name)
+    if newest.created_at < record.started_at:
+        progress.warn(f"{record.name} left no snapshot when it ended ({record.reason}); it starts from {newest.id}")
+    return newest
 
 
-def _provider(host: Host | HostRecord) -> Provider:
-    record = host.record if isinstance(host, Host) else host
-    return registry.provider(record.provider, config.load())
+def destroy(
+    names: Sequence[str], progress: Progress, *, keep_snapshots: bool = False
+) -> list[Outcome[tuple[Agent, ...]]]:
+    """Removes agents; a host goes with its last one: sandbox, snapshots (unless kept), keys and records."""
+
+    def one(target: Target) -> tuple[Agent, ...]:
+        with changing(target.host, progress) as (provider, record):
+            gone = {agent.id for agent in target.agents}
+            rest = tuple(agent for agent in record.agents if agent.id not in gone)
+            if rest:
+                if record.state is HostState.RUNNING:
+                    for agent in target.agents:
+                        agents.remove(_reachable(provider, record), agent)
+                provider.save(msgspec.structs.replace(record, agents=rest))
+            else:
+                destroy_held(provider, record, progress, keep_snapshots=keep_snapshots)
+        return target.agents
+
+    return for_each(targets(names), one)
+
+
+def destroy_held(provider: Provider, record: HostRecord, progress: Progress, *, keep_snapshots: bool) -> None:
+    """Removes a host whose lock the caller holds. What was cut off can be done again."""
+    if keep_snapshots and record.state is HostState.RUNNING:
+        record = provider.save(provider.stop(intend(provider, record, HostState.STOPPING), progress))
+    keep_snapshots = keep_snapshots and bool(record.snapshots)
+    reason = DESTROYING_ALL_BUT_SNAPSHOTS if keep_snapshots else DESTROYING
+    record = intend(provider, record, HostState.DESTROYED, reason)
+    provider.destroy(record, progress, keep_snapshots=keep_snapshots)
+    locks.forget(record.id)
+
+
+def _host(provider: Provider, record: HostRecord) -> Host:
+    endpoint = provider.endpoint(record) if record.state is HostState.RUNNING else None
+    return Host(record=record, state=record.state, reason=record.reason, endpoint=endpoint)
+
+
+def _reachable(provider: Provider, record: HostRecord) -> ssh.Target:
+    endpoint = provider.endpoint(record)
+    if endpoint is None:
+        raise HostUnreachable(record.name, "its sandbox has just ended")
+    return known.target(record, endpoint)

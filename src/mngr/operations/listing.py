@@ -5,12 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from mngr import config
 from mngr.errors import MngrError
 from mngr.hosts import agents, known
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentState, AgentView, Host, HostState
-from mngr.providers import registry
+from mngr.operations.finding import all_hosts, is_gone
 
 _PROBE_S = 3.0
 _PROBERS = 16
@@ -27,8 +26,7 @@ class Listing:
 
 def listing() -> Listing:
     """Every agent of every provider. A host that does not answer is an entry in `errors`, not a failure."""
-    settings = config.load()
-    hosts = [host for name in settings.providers for host in registry.provider(name, settings).hosts()]
+    hosts = [host for host in all_hosts() if not is_gone(host)]
     errors: list[str] = []
 
     def look(host: Host) -> dict[str, AgentProbe]:
@@ -56,10 +54,8 @@ def view(host: Host, agent: Agent, probed: AgentProbe | None) -> AgentView:
         state = AgentState.STOPPED
     elif probed is None:
         state = AgentState.UNKNOWN
-    elif probed.running:
-        state = _BY_ACTIVITY.get(probed.activity, AgentState.RUNNING)
     else:
-        state = AgentState.DONE
+        state = state_of(probed)
     return AgentView(
         agent=agent,
         state=state,
@@ -67,3 +63,10 @@ def view(host: Host, agent: Agent, probed: AgentProbe | None) -> AgentView:
         exit_code=probed.exit_code if probed else None,
         idle_s=probed.idle_s if probed else None,
     )
+
+
+def state_of(probed: AgentProbe) -> AgentState:
+    """The state of an agent whose host runs."""
+    if probed.running:
+        return _BY_ACTIVITY.get(probed.activity, AgentState.RUNNING)
+    return AgentState.STOPPED if probed.exit_code is None else AgentState.DONE

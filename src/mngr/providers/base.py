@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from mngr.models import Host, HostRecord
+from mngr.models import Endpoint, Host, HostRecord, Policy, Snapshot
 
 
 class Progress(Protocol):
@@ -15,6 +16,9 @@ class Progress(Protocol):
     def __call__(self, step: str) -> None: ...
 
     def log(self, text: str) -> None: ...
+
+    def warn(self, text: str) -> None:
+        """Something that a person must know though nothing failed."""
 
 
 class HostPlan(msgspec.Struct, frozen=True):
@@ -27,6 +31,14 @@ class HostPlan(msgspec.Struct, frozen=True):
     install: tuple[str, ...] = ()
 
 
+class Stray(msgspec.Struct, frozen=True):
+    """Something of ours at the provider that no record accounts for."""
+
+    kind: str
+    id: str
+    why: str
+
+
 class Provider(Protocol):
     """Makes and unmakes hosts, and keeps their records where every machine of the account sees them."""
 
@@ -35,33 +47,76 @@ class Provider(Protocol):
     def plan(self, build_args: tuple[str, ...]) -> HostPlan:
         """What a new host is to be, all checked. Raises `UsageError` with all problems, a line each; makes nothing."""
 
-    def hosts(self) -> list[Host]:
-        """All hosts there are a record of. May be a few seconds old. Raises `ProviderUnavailable`."""
+    def policy(self) -> Policy:
+        """When a new host ends itself, as the settings say. Raises `UsageError`."""
 
-    def host(self, host_id: str) -> Host | None:
-        """One host as it is now, or None."""
+    def hosts(self) -> list[Host]:
+        """All hosts there are a record of, destroyed ones with kept snapshots too. May be a few seconds old.
+
+        Raises `ProviderUnavailable`.
+        """
+
+    def record(self, host_id: str) -> HostRecord | None:
+        """The newest record of one host, or None."""
+
+    def endpoint(self, record: HostRecord) -> Endpoint | None:
+        """Where a host answers, None when its sandbox has ended. What this machine remembers may be wrong by now."""
 
     def save(self, record: HostRecord) -> HostRecord:
         """Writes the next revision of a record; the record with that revision."""
 
+    def settle(self, record: HostRecord, progress: Progress) -> HostRecord:
+        """The record as it must be after what really happened: a sandbox that ended leaves its snapshot and its reason,
+        a change that was cut off is finished or taken back. Not saved; the same object when nothing is to be changed.
+
+        The caller holds the host's lock.
+        """
+
     def prepare(self, record: HostRecord, plan: HostPlan, progress: Progress) -> HostRecord:
         """Makes what a host starts from the first time; the record with it. Raises `ImageBuildFailed`."""
+
+    def adopt(self, record: HostRecord, source: HostRecord) -> HostRecord:
+        """Makes what a host needs that starts from a snapshot of `source`: the record with keys and options of its
+        own."""
 
     def build_log(self, record: HostRecord) -> str:
         """What the build of the host's image wrote. Raises `NotFound` when nothing was built for it."""
 
-    def start(self, record: HostRecord, progress: Progress) -> Host:
-        """Runs a host, from its newest snapshot where it has one. It answers over SSH when this returns.
+    def start(
+        self, record: HostRecord, progress: Progress, *, snapshot: Snapshot | None = None, run_agents: bool = True
+    ) -> Host:
+        """Runs a host, from `snapshot` or from its image. It answers over SSH when this returns, and its agents that
+        are to run do so when `agents` is set. The record is not saved.
 
         Raises `ImageBuildFailed`, `ProviderRefused`, `HostUnreachable`; then nothing is left running.
         """
 
-    def stop(self, record: HostRecord, progress: Progress) -> HostRecord:
-        """Ends a host and keeps its file system; the record with the snapshot, which is not saved yet. Of a host that
-        has ended already only the snapshot is looked up. Raises `NoExitSnapshot`."""
+    def stop(self, record: HostRecord, progress: Progress, *, keep: bool = True) -> HostRecord:
+        """Ends a host and keeps its file system unless `keep` is False; the record with the snapshot, not saved.
+
+        Raises `NoExitSnapshot`.
+        """
 
     def abandon(self, record: HostRecord) -> None:
         """Ends what runs of a host whose creation failed. A second call does nothing."""
 
-    def destroy(self, record: HostRecord, progress: Progress) -> None:
-        """Removes a host and all that it has, the record last. What is gone already is no error."""
+    def destroy(self, record: HostRecord, progress: Progress, *, keep_snapshots: bool = False) -> None:
+        """Removes a host and all that it has, the record last; with `keep_snapshots`, of a host that has ended, these
+        and a record of them stay. What is gone already is no error, so that it can be done again."""
+
+    def strays(self, hosts: Sequence[Host]) -> list[Stray]:
+        """What runs or is kept at the provider for hosts that are not among `hosts`."""
+
+    def remove_stray(self, stray: Stray) -> None:
+        """What is gone already is no error."""
+
+
+@runtime_checkable
+class SupportsSnapshots(Protocol):
+    """A provider that can keep the file system of a running host."""
+
+    def snapshot(self, record: HostRecord, snapshot: Snapshot) -> Snapshot:
+        """Takes it: `snapshot` with its id, size and expiry. Raises `ProviderRefused`."""
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """What is gone already is no error."""

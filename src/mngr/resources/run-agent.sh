@@ -3,7 +3,7 @@
 host_dir=${MNGR_HOST_DIR:-/mngr}
 state="$host_dir/agents/$1"
 # shellcheck disable=SC1091 # made when the host started
-. "$host_dir/ssh/environment"
+. /run/mngr/environment
 # shellcheck disable=SC1091 # made when the agent was
 . "$state/env"
 cd "$MNGR_AGENT_WORK_DIR" || exit 1

@@ -15,6 +15,8 @@ if tmux has-session -t "=$session" 2>/dev/null; then
 fi
 rm -f "$state/exit_code"
 : >"$state/autostart"
+: >"$state/started"
+[ -e "$state/created" ] || : >"$state/created"
 work_dir=$(cat "$state/work_dir")
 mkdir -p "$work_dir"
 # The options come before the session, so that the last words of a short command stay on the screen.

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Ends the agents of a host that is about to end: SIGTERM to every program in their terminals, after a grace time
-# SIGKILL. They come back when the host starts again.
+# Ends agents: SIGTERM to every program in their terminals, after a grace time SIGKILL.
+# Without arguments all of a host that is about to end; they come back when the host starts again. With the ids of some,
+# those, and they stay stopped.
 set -u
 
 host_dir=${MNGR_HOST_DIR:-/mngr}
@@ -8,13 +9,19 @@ grace_tenths=50
 
 session_of() { sed 's/.*) //' "$1/stat" 2>/dev/null | cut -d' ' -f4; }
 
+if [ $# -eq 0 ]; then
+    whole_host=1
+    for state in "$host_dir"/agents/*/; do
+        [ -e "$state/autostart" ] && set -- "$@" "$(basename "$state")"
+    done
+else
+    whole_host=0
+fi
+
 panes=''
-for state in "$host_dir"/agents/*/; do
-    [ -e "$state/autostart" ] || continue
-    pane=$(tmux list-panes -t "=mngr-$(cat "$state/name"):" -F '#{pane_pid}' 2>/dev/null | head -n 1)
-    [ -n "$pane" ] || continue
-    panes="$panes $pane"
-    : >"$state/ended-by-host"
+for id in "$@"; do
+    pane=$(tmux list-panes -t "=mngr-$(cat "$host_dir/agents/$id/name"):" -F '#{pane_pid}' 2>/dev/null | head -n 1)
+    [ -n "$pane" ] && panes="$panes $pane"
 done
 for process in /proc/[0-9]*; do
     case " $panes " in
@@ -29,9 +36,13 @@ for pane in $panes; do
     done
     kill -KILL "$pane" 2>/dev/null
 done
-for state in "$host_dir"/agents/*/; do
-    [ -e "$state/ended-by-host" ] || continue
-    : >"$state/autostart"
-    rm -f "$state/ended-by-host"
+for id in "$@"; do
+    if [ "$whole_host" = 1 ]; then
+        # Whoever ended by our signal wrote down an exit code of its own, and is to run again all the same.
+        : >"$host_dir/agents/$id/autostart"
+    else
+        rm -f "$host_dir/agents/$id/autostart" "$host_dir/agents/$id/exit_code"
+        tmux kill-session -t "=mngr-$(cat "$host_dir/agents/$id/name")" 2>/dev/null
+    fi
 done
 exit 0

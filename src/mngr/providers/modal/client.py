@@ -12,11 +12,13 @@ import modal
 import modal.exception
 import modal.experimental
 from modal._output.manager import DisabledOutputManager
+from modal._utils.async_utils import synchronizer
 from modal.output import OutputManager
 from modal.types import FileEntryType
 
 from mngr.config import ModalSettings
 from mngr.errors import (
+    ExitSnapshotsRefused,
     ImageBuildFailed,
     MngrError,
     NoExitSnapshot,
@@ -27,9 +29,10 @@ from mngr.errors import (
     ProviderUnavailable,
 )
 from mngr.models import Endpoint
-from mngr.providers.modal.requests import ImageRequest, SandboxRequest
+from mngr.providers.modal.requests import Ending, ImageRequest, SandboxRequest
 
 SSH_PORT = 22
+_EXIT_SNAPSHOT = "enable_exit_snapshot"
 _READY_S = 300
 _TRANSLATIONS: tuple[tuple[type[Exception], type[MngrError]], ...] = (
     (modal.exception.AuthError, NotAuthorised),
@@ -57,6 +60,18 @@ def translated() -> Iterator[None]:
         if isinstance(error, FileNotFoundError):
             raise ProviderNotFound(f"Modal: {error}") from error
         raise ProviderUnavailable(f"Modal can not be reached: {error}") from error
+
+
+@contextlib.contextmanager
+def _exit_snapshots_refused(asked: bool) -> Iterator[None]:
+    """Tells that refusal from others by the words that any refusal of the option has to use."""
+    try:
+        yield
+    except modal.exception.Error as error:
+        text = f"{error}".lower().replace("_", " ")
+        if asked and "exit snapshot" in text:
+            raise ExitSnapshotsRefused(f"Modal: {error}") from error
+        raise
 
 
 class _BuildLog(DisabledOutputManager):
@@ -164,9 +179,10 @@ class Client:
     def create_sandbox(self, request: SandboxRequest) -> tuple[str, Endpoint]:
         """Starts a sandbox and waits until its sshd listens; its id and where sshd answers.
 
-        Raises `ProviderConflict` when a sandbox of the name runs. One that does not become ready is ended.
+        Raises `ProviderConflict` when a sandbox of the name runs, `ExitSnapshotsRefused` when it is to have one and the
+        account can not. One that does not become ready is ended.
         """
-        with translated():
+        with translated(), _exit_snapshots_refused(request.exit_snapshot):
             secrets = [modal.Secret.from_dict(dict(request.secrets))]
             if request.stored_secret:
                 secrets.append(modal.Secret.from_name(request.stored_secret, environment_name=self._environment))
@@ -187,7 +203,7 @@ class Client:
                 volumes={path: self._user_volume(name) for path, name in request.volumes.items()},
                 unencrypted_ports=[SSH_PORT],
                 readiness_probe=modal.Probe.with_tcp(SSH_PORT),
-                experimental_options={"enable_exit_snapshot": True},
+                experimental_options={_EXIT_SNAPSHOT: True} if request.exit_snapshot else None,
             )
             try:
                 sandbox.wait_until_ready(timeout=_READY_S)
@@ -214,19 +230,34 @@ class Client:
                 return Endpoint(address, port)
         return None
 
-    def sandbox_named(self, name: str, tags: dict[str, str]) -> str | None:
-        """The id of the running sandbox of a name, when it carries `tags`; else None."""
+    def sandbox_named(self, name: str, tags: dict[str, str], *, ended: bool = False) -> str | None:
+        """The id of the running sandbox of a name, when it carries `tags`; else None. With `ended` it may be the last
+        one of the name that ended."""
         with contextlib.suppress(ProviderNotFound), translated():
-            sandbox = modal.Sandbox.from_name(self._settings.app, name, environment_name=self._environment)
+            sandbox = modal.Sandbox.from_name(
+                self._settings.app, name, environment_name=self._environment, include_terminated=ended
+            )
             if tags.items() <= sandbox.get_tags().items():
                 return str(sandbox.object_id)
         return None
 
-    def how_ended(self, sandbox_id: str) -> int | None:
-        """The return code of a sandbox, None while it runs. Raises `ProviderNotFound`."""
+    def tags(self, sandbox_id: str) -> dict[str, str]:
+        """Raises `ProviderNotFound`."""
         with translated():
-            code: int | None = modal.Sandbox.from_id(sandbox_id).poll()
-            return code
+            return dict(modal.Sandbox.from_id(sandbox_id).get_tags())
+
+    def ending(self, sandbox_id: str) -> Ending | None:
+        """How a sandbox ended, None while it runs. Raises `ProviderNotFound`."""
+        with translated():
+            sandbox = modal.Sandbox.from_id(sandbox_id)
+            code = sandbox.returncode
+        if code is None:
+            return None
+        # The SDK shows only the code; the status, which tells out of memory from a kill, is in the reply that it keeps.
+        inner: Any = synchronizer._translate_in(sandbox)  # type: ignore[no-untyped-call]
+        result = inner._impl.result
+        status = type(result).GenericStatus.Name(result.status).removeprefix("GENERIC_STATUS_").lower()
+        return Ending(code, status, str(result.exception))
 
     def wait_ended(self, sandbox_id: str) -> None:
         """Waits until a sandbox has ended, however it did."""
@@ -245,7 +276,13 @@ class Client:
             image: Any = modal.Sandbox.from_id(sandbox_id)._experimental_get_exit_snapshot()
             return str(image.object_id)
 
-    def snapshot(self, sandbox_id: str) -> str:
-        """An image of a running sandbox's file system, kept until it is deleted."""
+    def snapshot(self, sandbox_id: str, ttl_s: int | None) -> str:
+        """An image of a running sandbox's file system, kept for `ttl_s` seconds, with None until it is deleted."""
         with translated():
-            return str(modal.Sandbox.from_id(sandbox_id).snapshot_filesystem(timeout=_READY_S, ttl=None).object_id)
+            image = modal.Sandbox.from_id(sandbox_id).snapshot_filesystem(timeout=_READY_S, ttl=ttl_s)
+            return str(image.object_id)
+
+    def name_image(self, image_id: str, name: str) -> None:
+        """Gives an image a name, by which the account keeps it."""
+        with translated():
+            modal.Image.from_id(image_id).publish(name, environment_name=self._environment)

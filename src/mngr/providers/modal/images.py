@@ -10,12 +10,15 @@ from mngr.hosts.agents import SCRIPTS
 from mngr.providers.modal.options import Options
 from mngr.providers.modal.requests import ImageRequest
 
-_SCRIPTS = (*("supervisor.sh", "install-packages.sh", "start-agent.sh", "run-agent.sh", "stop-agents.sh", "probe.sh"),)
 _AGENT_SCRIPTS = (
     *("interactive-shell.sh", "wait-agent.sh", "send-message.sh", "claude-hooks.json", "claude-hook.sh"),
     *("claude-setup.sh", "codex-notify.sh"),
 )
 _NPM = "install-npm.sh"
+_SCRIPTS = (
+    *("supervisor.sh", "watch.sh", "install-packages.sh", "start-agent.sh", "run-agent.sh", "stop-agents.sh"),
+    *("remove-agent.sh", "adopt-agents.sh", "probe.sh"),
+)
 
 
 def request(options: Options, environment: Mapping[str, str], install: Sequence[str] = ()) -> ImageRequest:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,11 +14,18 @@ import msgspec
 
 from mngr import paths
 from mngr.config import ModalSettings
-from mngr.errors import MngrError, NoExitSnapshot, NotFound, ProviderNotFound
+from mngr.errors import (
+    ExitSnapshotsRefused,
+    MngrError,
+    NoExitSnapshot,
+    NotFound,
+    ProviderNotFound,
+    ProviderRefused,
+)
 from mngr.hosts import agents, keys, known, ssh
-from mngr.models import Host, HostRecord, HostState
-from mngr.providers.base import HostPlan, Progress
-from mngr.providers.modal import build_args, endpoint, images, sandboxes
+from mngr.models import IN_WORK, Endpoint, Host, HostRecord, HostState, Policy, Snapshot, SnapshotKind
+from mngr.providers.base import HostPlan, Progress, Stray
+from mngr.providers.modal import build_args, endings, endpoint, images, policy, sandboxes, settling
 from mngr.providers.modal.options import Options
 from mngr.providers.modal.sandboxes import TAG
 
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
     from mngr.providers.modal.requests import SandboxRequest
 
 _SSH_S = 60.0
-_RAN_OUT_OF_TIME = 124
+_SANDBOX = "sandbox"
 
 
 class ModalProvider:
@@ -53,6 +62,9 @@ class ModalProvider:
         plan = build_args.plan(words, self._settings)
         return HostPlan(msgspec.to_builtins(plan.options), plan.env, plan.notes)
 
+    def policy(self) -> Policy:
+        return policy.read(self._settings)
+
     def hosts(self) -> list[Host]:
         client, records = self._client, self._records
         with ThreadPoolExecutor(1) as pool:
@@ -60,42 +72,49 @@ class ModalProvider:
             mine = [record for record in records.all() if record.provider == self.name]
         return [self._view(record, record.sandbox_id in running.result()) for record in mine]
 
-    def host(self, host_id: str) -> Host | None:
-        record = self._records.get(host_id)
-        return None if record is None else self._view(record, False)
+    def record(self, host_id: str) -> HostRecord | None:
+        return self._records.get(host_id)
+
+    def endpoint(self, record: HostRecord) -> Endpoint | None:
+        found = known.endpoint(record)
+        if found is None:
+            found = self._client.endpoint(record.sandbox_id)
+            if found is not None:
+                known.remember(record, found)
+        return found
 
     def _view(self, record: HostRecord, listed: bool) -> Host:
         """The host as it is. The list of sandboxes may be old, so that one is missing from it proves nothing."""
         state, reason = record.state, record.reason
         address = None
         if state is HostState.RUNNING:
-            address = known.endpoint(record) if listed else None
-            if address is None:
-                address = self._client.endpoint(record.sandbox_id)
-                if address is not None:
-                    known.remember(record, address)
+            if not listed:
+                known.forget(record)
+            address = self.endpoint(record)
             if address is None:
                 state, reason = self._ended(record)
         return Host(record=record, state=state, reason=reason, endpoint=address)
 
     def _ended(self, record: HostRecord) -> tuple[HostState, str]:
         try:
-            code = self._client.how_ended(record.sandbox_id)
+            ending = self._client.ending(record.sandbox_id)
         except ProviderNotFound:
             return HostState.CRASHED, "the sandbox is gone"
-        if code == _RAN_OUT_OF_TIME:
-            return HostState.STOPPED, f"its lifetime of {record.options['timeout']} s was reached"
-        if code == 0:
-            return HostState.STOPPED, "it ended by itself"
-        return HostState.CRASHED, f"the sandbox ended unexpectedly with code {code}"
+        # One that runs and has no tunnel is about to begin or to end.
+        return (HostState.STARTING, "") if ending is None else endings.verdict(record, ending)
 
     def save(self, record: HostRecord) -> HostRecord:
         return self._records.write(record)
 
+    def settle(self, record: HostRecord, progress: Progress) -> HostRecord:
+        settled = settling.settle(self._client, record)
+        if settled is not record and len(settled.snapshots) > len(record.snapshots):
+            progress("keeping what its sandbox left")
+        return settled
+
     def prepare(self, record: HostRecord, plan: HostPlan, progress: Progress) -> HostRecord:
         options = msgspec.convert(record.options, Options)
-        folder = paths.host_folder(record.id)
-        keys.save(folder, keys.generate("mngr"), keys.generate(record.id), record.id)
+        self._make_keys(record)
         if plan.env:
             self._client.keep_secret(_secret_name(record), plan.env)
         progress(f"building the image from {options.dockerfile or options.image}")
@@ -112,29 +131,53 @@ class ModalProvider:
                 self._client.write_file(_log_path(record), "".join(written).encode())
         return msgspec.structs.replace(record, image_id=image_id)
 
+    def adopt(self, record: HostRecord, source: HostRecord) -> HostRecord:
+        self._make_keys(record)
+        options = {**source.options, "env_secret": _secret_name(source)}
+        return msgspec.structs.replace(record, options=options, image_id=source.image_id)
+
+    def _make_keys(self, record: HostRecord) -> None:
+        keys.save(paths.host_folder(record.id), keys.generate("mngr"), keys.generate(record.id), record.id)
+
     def build_log(self, record: HostRecord) -> str:
         try:
             return self._client.read_file(_log_path(record)).decode(errors="replace")
         except ProviderNotFound as error:
             raise NotFound(f"nothing was built for {record.name}: its image was there already") from error
 
-    def start(self, record: HostRecord, progress: Progress) -> Host:
-        host_key, client_key = keys.load(paths.host_folder(record.id))
+    def start(
+        self, record: HostRecord, progress: Progress, *, snapshot: Snapshot | None = None, run_agents: bool = True
+    ) -> Host:
         options = msgspec.convert(record.options, Options)
-        image_id = record.snapshot_ids[-1] if record.snapshot_ids else record.image_id
-        secrets = {
-            "MNGR_SSH_HOST_KEY": host_key,
-            "MNGR_SSH_AUTHORIZED_KEY": client_key,
-            "MNGR_HOST_DIR": agents.HOST_DIR,
-        }
+        host_keys = keys.load(paths.host_folder(record.id))
+        image_id = snapshot.id if snapshot else record.image_id
         progress("starting the sandbox")
-        return self._run(record, sandboxes.request(record, options, image_id, secrets, _secret_name(record)), progress)
 
-    def _run(self, record: HostRecord, request: SandboxRequest, progress: Progress) -> Host:
-        sandbox_id, address = self._client.create_sandbox(request)
+        def request(record: HostRecord) -> SandboxRequest:
+            told = sandboxes.environment(record, options, host_keys, run_agents=run_agents)
+            return sandboxes.request(record, options, image_id, told, _secret_name(record))
+
+        begun = time.time()
+        try:
+            sandbox_id, address = self._client.create_sandbox(request(record))
+        except ExitSnapshotsRefused as error:
+            progress.warn(
+                f"this account gives no exit snapshots ({error}); the host will not end when it is idle, and its work "
+                "is kept only by mngr stop and mngr snapshot"
+            )
+            record = msgspec.structs.replace(record, exit_snapshots=False)
+            sandbox_id, address = self._client.create_sandbox(request(record))
+        running = msgspec.structs.replace(
+            record,
+            sandbox_id=sandbox_id,
+            state=HostState.RUNNING,
+            reason="",
+            held_by="",
+            started_at=begun,
+            started_from=snapshot.id if snapshot else "",
+        )
         try:
             progress("waiting for SSH")
-            running = msgspec.structs.replace(record, sandbox_id=sandbox_id, state=HostState.RUNNING, reason="")
             ssh.wait_until_ready(known.target(running, address), timeout_s=_SSH_S)
         except BaseException:
             self._client.terminate(sandbox_id)
@@ -142,26 +185,58 @@ class ModalProvider:
         known.remember(running, address)
         return Host(record=running, state=HostState.RUNNING, endpoint=address)
 
-    def stop(self, record: HostRecord, progress: Progress) -> HostRecord:
+    def stop(self, record: HostRecord, progress: Progress, *, keep: bool = True) -> HostRecord:
         client = self._client
-        snapshot_id = ""
+        size = None
         address = client.endpoint(record.sandbox_id)
+        stopped = msgspec.structs.replace(record, state=HostState.STOPPED, reason="stopped by user", held_by="")
         if address is not None:
             progress("ending the agents and the sandbox")
+            by_itself = record.exit_snapshots or not keep
             try:
-                agents.order_stop(known.target(record, address))
+                target = known.target(record, address)
+                size = agents.order_stop(target) if by_itself else agents.quiet(target)
             except MngrError:
                 # Its sshd does not answer; what is on its disk is kept all the same.
+                by_itself = False
+            if not by_itself:
+                if not record.exit_snapshots and keep:
+                    taken = self.snapshot(record, Snapshot(id="", kind=SnapshotKind.EXIT, created_at=0.0))
+                    stopped = msgspec.structs.replace(stopped, snapshots=(*stopped.snapshots, taken))
                 client.terminate(record.sandbox_id)
         client.wait_ended(record.sandbox_id)
+        known.forget(record)
+        if not keep:
+            self._drop_exit_snapshot(record)
+            return msgspec.structs.replace(stopped, reason="stopped by user, without a snapshot")
         progress("keeping its file system")
-        try:
-            snapshot_id = client.exit_snapshot(record.sandbox_id)
-        finally:
-            known.forget(record)
+        return settling.with_exit_snapshot(client, stopped, size) if record.exit_snapshots else stopped
+
+    def snapshot(self, record: HostRecord, snapshot: Snapshot) -> Snapshot:
+        ttl_s = policy.ttl_s(self._settings)
+        with ThreadPoolExecutor(1) as pool:
+            size = pool.submit(self._disk_bytes, record)
+            snapshot_id = self._client.snapshot(record.sandbox_id, ttl_s)
+        now = time.time()
         return msgspec.structs.replace(
-            record, state=HostState.STOPPED, reason="stopped by user", snapshot_ids=(*record.snapshot_ids, snapshot_id)
+            snapshot,
+            id=snapshot_id,
+            created_at=now,
+            based_on=record.started_from,
+            sandbox_id=record.sandbox_id,
+            size=size.result(),
+            expires_at=None if ttl_s is None else now + ttl_s,
         )
+
+    def _disk_bytes(self, record: HostRecord) -> int | None:
+        address = known.endpoint(record)
+        try:
+            return None if address is None else agents.disk_bytes(known.target(record, address))
+        except MngrError:
+            return None
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        self._client.delete_image(snapshot_id)
 
     def abandon(self, record: HostRecord) -> None:
         sandbox_id = self._sandbox_of(record)
@@ -174,31 +249,70 @@ class ModalProvider:
         same name, which won a race for it, is not meant."""
         return record.sandbox_id or self._client.sandbox_named(record.name, {TAG: record.id})
 
-    def destroy(self, record: HostRecord, progress: Progress) -> None:
-        client = self._client
-        progress("ending the sandbox")
-        images_left = list(record.snapshot_ids)
-        sandbox_id = self._sandbox_of(record)
-        if sandbox_id:
-            client.terminate(sandbox_id)
-            with contextlib.suppress(ProviderNotFound, NoExitSnapshot):
-                client.wait_ended(sandbox_id)
-                exit_image = client.exit_snapshot(sandbox_id)
-                images_left += [exit_image] if exit_image not in images_left else []
-        progress("removing snapshots, keys and records")
-        for image_id in images_left:
-            client.delete_image(image_id)
-        client.remove_files(_log_path(record).rsplit("/", 1)[0], recursive=True)
-        if record.options.get("env"):
-            client.delete_secret(_secret_name(record))
-        self._records.remove(record.id)
+    def destroy(self, record: HostRecord, progress: Progress, *, keep_snapshots: bool = False) -> None:
+        if not keep_snapshots:
+            self._end_for_good(record, progress)
+            for snapshot in record.snapshots:
+                self._client.delete_image(snapshot.id)
+            self._drop_secret(record)
+        progress("removing keys and records")
+        self._client.remove_files(_log_path(record).rsplit("/", 1)[0], recursive=True)
+        if keep_snapshots:
+            self.save(msgspec.structs.replace(record, state=HostState.DESTROYED, reason="destroyed", held_by=""))
+        else:
+            self._records.remove(record.id)
         known.forget(record)
         known.forget_keys(record)
 
+    def _end_for_good(self, record: HostRecord, progress: Progress) -> None:
+        sandbox_id = self._sandbox_of(record)
+        if sandbox_id:
+            progress("ending the sandbox")
+            self._client.terminate(sandbox_id)
+            self._drop_exit_snapshot(msgspec.structs.replace(record, sandbox_id=sandbox_id))
+
+    def _drop_exit_snapshot(self, record: HostRecord) -> None:
+        """Waits for the end of a sandbox and deletes what it left, unless that is a snapshot that is known."""
+        with contextlib.suppress(ProviderNotFound, NoExitSnapshot, ProviderRefused):
+            self._client.wait_ended(record.sandbox_id)
+            image_id = self._client.exit_snapshot(record.sandbox_id)
+            if image_id not in [snapshot.id for snapshot in record.snapshots]:
+                self._client.delete_image(image_id)
+
+    def _drop_secret(self, record: HostRecord) -> None:
+        """Deletes the values of the host's ``env`` arguments, unless a host that was cloned from it needs them."""
+        name = _secret_name(record)
+        if record.options.get("env") and all(
+            _secret_name(other) != name for other in self._records.all() if other.id != record.id
+        ):
+            self._client.delete_secret(name)
+
+    def strays(self, hosts: Sequence[Host]) -> list[Stray]:
+        known_ids = {host.record.sandbox_id for host in hosts if host.record.state is HostState.RUNNING}
+        found = []
+        for sandbox_id in self._client.running() - known_ids:
+            host_id = self._host_of(sandbox_id)
+            # Looked at again, since it may have been made after `hosts` were listed.
+            record = self._records.get(host_id) if host_id else None
+            if host_id and (record is None or (record.state not in IN_WORK and record.sandbox_id != sandbox_id)):
+                what = "is gone" if record is None else f"runs in another sandbox or is {record.state.value}"
+                found.append(Stray(_SANDBOX, sandbox_id, f"its host {host_id} {what}"))
+        return found
+
+    def _host_of(self, sandbox_id: str) -> str:
+        """The id of the host that a sandbox was made for, empty for one that has ended or is not ours."""
+        try:
+            return self._client.tags(sandbox_id).get(TAG, "")
+        except ProviderNotFound:
+            return ""
+
+    def remove_stray(self, stray: Stray) -> None:
+        self._client.terminate(stray.id)
+
 
 def _secret_name(record: HostRecord) -> str:
-    """The account's secret that holds the values of the host's ``env`` arguments."""
-    return f"mngr-{record.id}"
+    """The account's secret that holds the values of the host's ``env`` arguments; clones share their source's."""
+    return str(record.options.get("env_secret") or f"mngr-{record.id}")
 
 
 def _log_path(record: HostRecord) -> str:

@@ -1,4 +1,4 @@
-"""What the client is asked for, in plain values."""
+"""What the client is asked for and what it answers, in plain values."""
 
 from __future__ import annotations
 
@@ -40,3 +40,14 @@ class SandboxRequest:
     cloud: str = ""
     cidrs: tuple[str, ...] | None = None
     volumes: Mapping[str, str] = field(default_factory=dict)
+    exit_snapshot: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a sandbox ended: its return code, Modal's word for it in lower case (``timeout``, ``kernel_oom_kill`` …), and
+    what Modal says of it."""
+
+    code: int
+    status: str
+    message: str

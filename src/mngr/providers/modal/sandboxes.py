@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mngr.hosts import agents
-from mngr.models import HostRecord
+from mngr.models import HostRecord, IdleMode
 from mngr.providers.modal.options import Options
 from mngr.providers.modal.requests import SandboxRequest
 
@@ -34,4 +34,25 @@ def request(
         # Modal's block_network would close the way in for SSH too; an empty list closes only the way out.
         cidrs=() if options.offline else options.cidr_allowlist or None,
         volumes={path: name for name, path in (text.split(":", 1) for text in options.volumes)},
+        exit_snapshot=record.exit_snapshots,
     )
+
+
+def environment(record: HostRecord, options: Options, keys: tuple[str, str], *, run_agents: bool) -> dict[str, str]:
+    """What the supervisor is told: keys (the host's private one and our public one), and when to end by itself.
+
+    Without exit snapshots it must not end by itself for idleness: nothing would be left.
+    """
+    policy = record.policy
+    # A short lifetime keeps at least four fifths for work.
+    buffer_s = min(policy.shutdown_buffer_s, options.timeout // 5)
+    return {
+        "MNGR_SSH_HOST_KEY": keys[0],
+        "MNGR_SSH_AUTHORIZED_KEY": keys[1],
+        "MNGR_HOST_DIR": agents.HOST_DIR,
+        "MNGR_IDLE_MODE": (policy.idle_mode if record.exit_snapshots else IdleMode.DISABLED).value,
+        "MNGR_IDLE_TIMEOUT_S": f"{policy.idle_timeout_s}",
+        "MNGR_AGENTS_GONE_S": f"{policy.agents_gone_s}",
+        "MNGR_END_AFTER_S": f"{options.timeout - buffer_s}",
+        "MNGR_AUTOSTART": " ".join(agent.id for agent in record.agents) if run_agents else "",
+    }

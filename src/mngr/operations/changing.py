@@ -1,0 +1,93 @@
+"""Changes hosts, one mngr at a time, from a record that tells the truth; and does so to several at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import msgspec
+
+from mngr import paths
+from mngr.errors import HostBusy, MngrError, NotFound
+from mngr.hosts import locks
+from mngr.models import IN_WORK, Host, HostRecord, HostState
+from mngr.operations.finding import Target, provider_of
+from mngr.providers.base import Progress, Provider
+
+T = TypeVar("T")
+# A mngr on another machine that has been at one change for longer was killed or lost its line.
+PATIENCE_S = 900
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """What became of one of several: a value or an error."""
+
+    target: Target
+    value: T | None = None
+    error: MngrError | None = None
+
+
+def at_work(record: HostRecord) -> bool:
+    """Whether some mngr is, as far as can be known, about to change the host right now."""
+    if record.state not in IN_WORK and not (record.state is HostState.DESTROYED and record.held_by):
+        return False
+    if record.held_by == paths.home_id():
+        return locks.is_held(record.id)
+    return time.time() - record.changed_at < PATIENCE_S
+
+
+@contextmanager
+def changing(host: Host, progress: Progress) -> Iterator[tuple[Provider, HostRecord]]:
+    """Holds the host's lock and gives its newest record, settled and saved.
+
+    Raises `HostBusy` when a mngr of another machine is about to change it, `NotFound` when it was destroyed meanwhile.
+    """
+    provider = provider_of(host)
+    waiting = f"waiting for another mngr that changes {host.record.name}"
+    with locks.held(host.record.id, lambda: progress(waiting)):
+        record = provider.record(host.record.id)
+        if record is None:
+            raise NotFound(f"host {host.record.name} was destroyed meanwhile")
+        if record.held_by not in ("", paths.home_id()) and at_work(record):
+            raise HostBusy(record.name, record.state.value, time.time() - record.changed_at)
+        settled = provider.settle(record, progress)
+        yield provider, record if settled is record else provider.save(settled)
+
+
+def intend(provider: Provider, record: HostRecord, state: HostState, reason: str = "") -> HostRecord:
+    """Writes down that the host is about to leave `state`, before anything is done."""
+    changed = msgspec.structs.replace(
+        record, state=state, reason=reason, held_by=paths.home_id(), changed_at=time.time()
+    )
+    return provider.save(changed)
+
+
+def for_each(targets: Sequence[Target], function: Callable[[Target], T], *, go_on: bool = True) -> list[Outcome[T]]:
+    """Calls `function` for several hosts at the same time; what became of each, in the order of `targets`.
+
+    Without `go_on` one after the other, up to the first error. The error of a single one is raised.
+    """
+    if len(targets) == 1:
+        return [Outcome(targets[0], function(targets[0]))]
+
+    def guarded(target: Target) -> Outcome[T]:
+        try:
+            return Outcome(target, function(target))
+        except MngrError as error:
+            return Outcome(target, error=error)
+
+    if go_on:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(guarded, targets))
+    outcomes: list[Outcome[T]] = []
+    for target in targets:
+        outcomes.append(guarded(target))
+        if outcomes[-1].error is not None:
+            break
+    return outcomes

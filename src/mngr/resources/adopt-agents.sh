@@ -1,0 +1,15 @@
+#!/bin/sh
+# Makes a host that came from another's snapshot its own: of the agents in it only OLD stays, under the id NEW.
+# usage: adopt-agents.sh OLD NEW; both may be empty: then none stays. The work folders stay as they are.
+set -eu
+
+host_dir=${MNGR_HOST_DIR:-/mngr}
+for state in "$host_dir"/agents/*/; do
+    [ -d "$state" ] || continue
+    case $(basename "$state") in
+        "$2") ;;
+        "$1") [ -n "$2" ] && mv "$state" "$host_dir/agents/$2" ;;
+        *) rm -rf "$state" ;;
+    esac
+done
+rm -f "$host_dir"/logs/*.log
