@@ -1,4 +1,4 @@
-"""Addresses of agents: ``NAME``, ``NAME@HOST``, ``NAME@HOST.PROVIDER``, ``NAME@.PROVIDER`` (a host of its own there)."""
+"""Addresses of agents: ``NAME``, ``NAME@HOST``, ``NAME@HOST.PROVIDER``, ``NAME@.PROVIDER``."""
 
 from __future__ import annotations
 

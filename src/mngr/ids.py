@@ -9,15 +9,15 @@ from mngr.errors import InvalidName
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _QUALITIES = (
-    "able amber bold brave bright brisk calm clever cosy crisp deft eager fair fond fresh glad golden grand happy keen "
-    "kind lively lucid lucky merry mild neat nimble noble patient plain polite proud quick quiet ready sharp silver "
-    "smart steady sunny swift tidy true vivid warm wise witty young"
-).split()
+    *("amber", "bold", "brave", "bright", "brisk", "calm", "clever", "crisp", "deft", "eager", "fair", "fond", "glad"),
+    *("golden", "happy", "keen", "kind", "lively", "lucky", "merry", "mild", "neat", "nimble", "noble", "proud"),
+    *("quick", "quiet", "sharp", "silver", "smart", "steady", "sunny", "swift", "vivid", "warm", "wise", "witty"),
+)
 _ANIMALS = (
-    "ant badger bat bear beaver bee bison crane crow deer dove duck eagle falcon ferret finch fox frog goat goose hare "
-    "hawk heron horse ibex jay kite lark lemur lion lynx mole moose newt otter owl panda pony puffin raven robin seal "
-    "shrew sloth stork swan tern tiger toad trout vole whale wolf wren yak zebra"
-).split()
+    *("ant", "badger", "bear", "beaver", "bee", "crane", "crow", "deer", "dove", "duck", "eagle", "falcon", "ferret"),
+    *("finch", "fox", "frog", "goose", "hare", "hawk", "heron", "ibex", "jay", "lark", "lynx", "mole", "newt", "otter"),
+    *("owl", "panda", "puffin", "raven", "robin", "seal", "stork", "swan", "tern", "tiger", "trout", "vole", "wren"),
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 
 

@@ -25,7 +25,12 @@ TYPE = AgentType(
     screen=Screen(
         blocked=("Do you want to ", "Would you like to proceed"),
         busy=("esc to interrupt",),
-        ready=("^(│| )*(>|❯)( |\u00a0)*($|[^ 0-9])", "Select login method", "Choose the text style", "Paste code here"),
+        ready=(
+            "^(\u2502| )*(>|\u276f)( |\u00a0)*($|[^ 0-9])",
+            "Select login method",
+            "Choose the text style",
+            "Paste code here",
+        ),
     ),
     reports=True,
     setup="claude-setup.sh",

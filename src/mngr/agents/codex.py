@@ -16,7 +16,7 @@ TYPE = AgentType(
     screen=Screen(
         blocked=("Would you like to ", "Allow command", "Yes, proceed"),
         busy=("esc to interrupt",),
-        ready=("^(›|>)( |$)", "Sign in with ChatGPT", "Do you trust"),
+        ready=("^(\u203a|>)( |$)", "Sign in with ChatGPT", "Do you trust"),
     ),
     reports=True,
     transcript="codex",

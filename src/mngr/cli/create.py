@@ -11,7 +11,7 @@ import click
 from mngr import addresses, config, durations, ids
 from mngr.cli import create_extras, render
 from mngr.cli.app import Output, common_options
-from mngr.cli.steps import steps, with_steps
+from mngr.cli.steps import with_steps
 from mngr.errors import UsageError
 from mngr.models import AgentView, IdleMode
 from mngr.operations.create import Request, create
@@ -80,9 +80,10 @@ def command(
     """Create an agent called NAME on a host of its own and start it.
 
     TYPE is what it is: claude, codex, opencode, gemini, shell, command or one of the settings; its arguments stand
-    after --. A command is one word, a line for the shell, or several. Without a NAME one is made up. The project in this
-    folder travels with it: a git repository with its history, onto a new branch mngr/NAME, and with all uncommitted
-    files that git does not ignore; any other folder as it is.
+    after --. A command is one word, a line for the shell, or several. Without a NAME one is made up.
+
+    The project in this folder travels with it: a git repository with its history, onto a new branch mngr/NAME, and with
+    all uncommitted files that git does not ignore; any other folder as it is.
 
     What the host is to be is said with build arguments, listed below with their defaults; see also:
     mngr help build-args
@@ -106,18 +107,16 @@ def command(
     elif snapshot:
         made = with_steps(output, lambda progress: _from_snapshot(snapshot, name, agent_type, arguments, progress))
     else:
-        request = Request(
-            name, agent_type, provider, arguments, build_words, source.absolute(), policy, about.extras
-        )
+        request = Request(name, agent_type, provider, arguments, build_words, source.absolute(), policy, about.extras)
         made = with_steps(output, lambda progress: create(request, progress))
     if about.message is not None:
         text = about.message
         made = with_steps(output, lambda progress: first_message(made, text, progress))
     render.agent(made, output.form, "" if output.quiet else f"{name} is running; attach: mngr connect {name}")
     if connect and output.form == "human" and sys.stdin.isatty() and sys.stdout.isatty():
-        from mngr.operations.execution import connect as attach
+        from mngr.cli.connect import attach
 
-        return attach(name, steps(output))
+        return attach(output, made.agent.id)
     return 0
 
 

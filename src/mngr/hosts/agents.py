@@ -93,17 +93,6 @@ def parse_probe(line: str) -> tuple[str, AgentProbe]:
     )
 
 
-def in_environment(agent: Agent, command: str) -> str:
-    """The line that runs `command` as the agent would: in its environment and work folder. Input is left alone.
-
-    A shell stays above the command: ssh itself has no exit code for one that a signal ended, a shell has 128+n.
-    """
-    return (
-        f". {ENVIRONMENT}; . {state_dir(agent)}/env; "
-        f"cd {shlex.quote(agent.work_dir)} && sh -c {shlex.quote(command)}; exit $?"
-    )
-
-
 def order_stop(target: Target) -> int | None:
     """Tells the host to end itself: agents get SIGTERM, everything is written to disk, the sandbox ends.
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from mngr.hosts import agents, ssh
-from mngr.hosts.agents import RUN_DIR, SCRIPTS, AgentProbe
+from mngr.hosts.agents import ENVIRONMENT, SCRIPTS, AgentProbe
 from mngr.hosts.ssh import Target
 from mngr.models import Agent
 
@@ -68,7 +68,7 @@ def transcript(target: Target, agent: Agent, globs: str) -> bytes:
     state = agents.state_dir(agent)
     newest = f'[ -e "$file" ] || file=$(ls -t {globs} 2>/dev/null | head -n 1); ' if globs else ""
     script = (
-        f". {RUN_DIR}/environment; . {state}/env; cd {shlex.quote(agent.work_dir)} 2>/dev/null; "
+        f". {ENVIRONMENT}; . {state}/env; cd {shlex.quote(agent.work_dir)} 2>/dev/null; "
         f'file=$(cat {state}/transcript 2>/dev/null); {newest}[ ! -e "$file" ] || cat "$file"'
     )
     return ssh.run(target, script, what=f"reading the transcript of {agent.name}", timeout_s=_TYPE_S).stdout

@@ -39,7 +39,7 @@ class Request:
     build_args: tuple[str, ...]
     source: Path
     policy: Mapping[str, Any] = field(default_factory=dict)
-    extras: Extras = Extras()
+    extras: Extras = field(default_factory=Extras)
 
 
 def create(request: Request, progress: Progress) -> AgentView:

@@ -45,7 +45,7 @@ class Provisions:
 def plan(extras: Extras, kind: AgentType, work_dir: str, environment: Mapping[str, str]) -> Provisions:
     """Reads and checks what was asked for; makes nothing. Raises `UsageError` with all problems, a line each.
 
-    Variables, lowest first: those of the type, those that it forwards from `environment`, files, names to pass on, pairs.
+    Variables, lowest first: those of the type, those that it forwards from `environment`, files, names, pairs.
     """
     problems: list[str] = []
     env = dict(kind.env)
@@ -78,7 +78,7 @@ def _pair(option: str, text: str, problems: list[str]) -> tuple[str, str]:
 
 
 def _read_file(path: Path, problems: list[str]) -> dict[str, str]:
-    """Lines ``KEY=VALUE``; a value in quotes is taken out of them; empty lines and those with # in front are skipped."""
+    """Lines ``KEY=VALUE``; quotes around a value are taken off; empty lines and comments are skipped."""
     found: dict[str, str] = {}
     try:
         lines = path.read_text().splitlines()

@@ -191,6 +191,12 @@ def reuse(name: str, progress: Progress) -> AgentView | None:
     return next(view for view in views if name in (view.agent.name, view.agent.id))
 
 
+def screen(name: str, progress: Progress, *, ansi: bool = False, history: bool = False) -> str:
+    """What an agent's screen shows now, as `terminal.capture`."""
+    target, agent = reach(name, progress)
+    return terminal.capture(target, agent, ansi=ansi, history=history)
+
+
 def raw_transcript(name: str, progress: Progress) -> tuple[str, bytes]:
     """An agent's record of its conversation as it is, and its form; of one that keeps none what its screen has shown,
     in the form that is empty."""

@@ -26,4 +26,4 @@ case $now in
 esac
 transcript=$(field .transcript_path)
 [ -z "$transcript" ] || printf '%s\n' "$transcript" >"$state/transcript"
-printf '%s\n' "$now" >"$state/activity.$$" && mv "$state/activity.$$" "$state/activity"
+printf '%s\n' "$now" >"$state/doing.$$" && mv "$state/doing.$$" "$state/doing"

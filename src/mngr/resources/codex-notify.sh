@@ -7,4 +7,4 @@ case $(printf '%s' "$1" | jq -r '.type // empty' 2>/dev/null) in
     approval-requested) now=blocked ;;
     *) exit 0 ;;
 esac
-printf '%s\n' "$now" >"$state/activity.$$" && mv "$state/activity.$$" "$state/activity"
+printf '%s\n' "$now" >"$state/doing.$$" && mv "$state/doing.$$" "$state/doing"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints the state of all agents of the host, or of those whose ids are given: a line each:
 #   id   running (1 or 0)   exit code or -   working, waiting, blocked or -   seconds since anything was shown or -
-# What a program reports by its hooks (activity) counts before what its screen shows, but hooks are not called when a
+# What a program reports by its hooks (the file doing) counts before what its screen shows, but hooks are not called when a
 # user interrupts it or answers a permission; then the screen tells.
 set -u
 host_dir=${MNGR_HOST_DIR:-/mngr}
@@ -19,7 +19,7 @@ activity() {
         if [ "$foreground" = "$shell" ]; then echo waiting; else echo working; fi
         return
     fi
-    reported=$(cat "$state/activity" 2>/dev/null)
+    reported=$(cat "$state/doing" 2>/dev/null)
     [ -e "$state/screen-busy" ] || [ -n "$reported" ] || { echo -; return; }
     shown=$(tmux -u capture-pane -p -t "$session" 2>/dev/null | grep -v '^[[:space:]]*$' | tail -n 20)
     if shows blocked; then

@@ -9,7 +9,7 @@ state="$host_dir/agents/$1"
 cd "$MNGR_AGENT_WORK_DIR" || exit 1
 # Without a character set programs would show and take only ASCII.
 [ -n "${LANG:-}${LC_ALL:-}${LC_CTYPE:-}" ] || export LANG=C.UTF-8
-rm -f "$state/activity" "$state/shell"
+rm -f "$state/doing" "$state/shell"
 # What the type of agent needs done before each start.
 [ ! -e "$state/before" ] || sh "$state/before"
 # The end of the host is the command's to handle; this shell stays to write down how it went.

@@ -25,6 +25,9 @@ changed() {
     done
 }
 
+# Whoever tells an agent something is at work with the host.
+mkdir -p "$state/activity"
+: >"$state/activity/user"
 tmux load-buffer -b "$buffer" -
 before=$(screen)
 if [ "${2:-}" = keys ]; then
@@ -40,7 +43,7 @@ tmux paste-buffer -p -r -d -b "$buffer" -t "$session"
 # A program that reads the paste and the Enter at once may take the Enter for a part of it: first it shows the text.
 changed "$before" 20
 before=$(screen)
-[ ! -e "$state/reports" ] || echo working >"$state/activity"
+[ ! -e "$state/reports" ] || echo working >"$state/doing"
 press_enter
 # And it shows that it took it, so that whoever looks next sees no state of before.
 changed "$before" 20
