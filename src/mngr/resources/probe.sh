@@ -12,6 +12,9 @@ quiet_s=3
 # shows NAME: whether the lines in $shown match any of the type's patterns of that name.
 shows() { [ -s "$state/screen-$1" ] && printf '%s\n' "$shown" | grep -qE -f "$state/screen-$1"; }
 
+# Whether anything was shown since the hooks have reported, as it is when a permission is denied.
+answered() { [ "$(stat -c %Y "$state/doing" 2>/dev/null || echo 0)" -lt "$((now - idle - 2))" ]; }
+
 activity() {
     if [ -e "$state/shell" ]; then
         shell=$(cat "$state/shell")
@@ -26,7 +29,7 @@ activity() {
         echo blocked
     elif shows busy; then
         echo working
-    elif [ "$reported" = blocked ] && ! shows ready; then
+    elif [ "$reported" = blocked ] && ! { shows ready && answered; }; then
         echo blocked
     elif [ "$reported" = waiting ] || [ "$reported" = blocked ]; then
         echo waiting
