@@ -13,7 +13,9 @@ if command -v flock >/dev/null 2>&1; then
     exec 9>"$state/typing"
     flock 9
 fi
-screen() { tmux -u capture-pane -p -t "$session" | cksum; }
+screen() {
+    tmux -u capture-pane -p -t "$session" \; display-message -p -t "$session" '#{cursor_x} #{cursor_y}' | cksum
+}
 # Straight to the program, also when somebody is scrolling in the terminal, where keys would go to tmux.
 press_enter() { printf '\r' | tmux load-buffer -b "$buffer" - && tmux paste-buffer -r -d -b "$buffer" -t "$session"; }
 # changed FROM TENTHS: waits until the screen is no longer FROM, at most so long.

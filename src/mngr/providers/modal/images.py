@@ -11,7 +11,14 @@ from mngr.providers.modal.options import Options
 from mngr.providers.modal.requests import ImageRequest
 
 _AGENT_SCRIPTS = (
-    *("interactive-shell.sh", "wait-agent.sh", "send-message.sh", "claude-hooks.json", "claude-hook.sh"),
+    *(
+        "interactive-shell.sh",
+        "interactive-shell.rc",
+        "wait-agent.sh",
+        "send-message.sh",
+        "claude-hooks.json",
+        "claude-hook.sh",
+    ),
     *("claude-setup.sh", "codex-notify.sh"),
 )
 _NPM = "install-npm.sh"
