@@ -10,7 +10,7 @@ TYPE = AgentType(
     program="claude",
     # Hooks of several settings files add up, so the user's stay in force (code.claude.com/docs, "Hooks reference").
     own_arguments=("--settings", f"{SCRIPTS}/claude-hooks.json"),
-    package=Package("@anthropic-ai/claude-code", "claude", node=18),
+    package=Package("@anthropic-ai/claude-code", "claude"),
     # It refuses --dangerously-skip-permissions to root unless it is told that it is in a sandbox.
     env={"IS_SANDBOX": "1", "DISABLE_AUTOUPDATER": "1"},
     forwards=(

@@ -9,7 +9,7 @@ TYPE = AgentType(
     name="codex",
     program="codex",
     own_arguments=("-c", f'notify=["sh", "{SCRIPTS}/codex-notify.sh"]'),
-    package=Package("@openai/codex", "codex", node=16),
+    package=Package("@openai/codex", "codex"),
     forwards=("OPENAI_API_KEY", "OPENAI_BASE_URL", "CODEX_API_KEY"),
     settings=(".codex/config.toml", ".codex/AGENTS.md", ".codex/prompts", ".codex/skills"),
     credentials=(".codex/auth.json",),

@@ -7,7 +7,7 @@ from mngr.agents.types import AgentType, Package, Screen
 TYPE = AgentType(
     name="opencode",
     program="opencode",
-    package=Package("opencode-ai", "opencode", node=16),
+    package=Package("opencode-ai", "opencode"),
     env={"OPENCODE_DISABLE_AUTOUPDATE": "1"},
     forwards=("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "OPENCODE_API_KEY"),
     settings=(".config/opencode",),

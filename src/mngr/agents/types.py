@@ -24,7 +24,7 @@ class Screen:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A program from npm. `node` is the lowest major version of Node that runs it, 0 for one that needs none."""
+    """A program from npm. `node` is the major version of Node that it needs, 0 where any will do."""
 
     name: str
     program: str
@@ -73,8 +73,9 @@ class AgentType:
             return self.install
         script = f"sh {SCRIPTS}/install-npm.sh"
         package = shlex.join([self.package.name, self.version, self.package.program])
-        node = f"{script} node {self.package.node}"
-        return (node, f"{script} package {package}", *self.install)
+        # The first line is the same for all types, so that they share what it makes.
+        newer = (f"{script} newer-node {self.package.node}",) if self.package.node else ()
+        return (f"{script} node", *newer, f"{script} package {package}", *self.install)
 
     def state_files(self) -> dict[str, str]:
         """What is put into the agent's state folder, for probe.sh and run-agent.sh to act on."""

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs programs from npm:
-#   install-npm.sh node MAJOR                       Node and npm, the distribution's, at least of that major version
+#   install-npm.sh node                             Node and npm, the distribution's
+#   install-npm.sh newer-node MAJOR                 a Node of at least that major version
 #   install-npm.sh package NAME VERSION PROGRAM     a package, unless the program is there already
 set -eu
 
@@ -25,6 +26,9 @@ install_node() {
             fail 'npm is missing, and the image has none of apt-get, apk and dnf'
         fi
     fi
+}
+
+install_newer_node() {
     major=$(node --version | sed 's/^v//; s/\..*//')
     if [ "$major" -lt "$1" ]; then
         # Debian 12 has Node 18. The package "node" of npm brings the program itself.
@@ -40,7 +44,8 @@ install_package() {
 }
 
 case $1 in
-    node) install_node "$2" ;;
+    node) install_node ;;
+    newer-node) install_newer_node "$2" ;;
     package) install_package "$2" "$3" "$4" ;;
     *) fail "not understood: $1" ;;
 esac
