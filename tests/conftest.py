@@ -39,7 +39,11 @@ def clean_env(extra: dict[str, str]) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def localmodal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalModalServer]:
     """A server with an empty home, removed with all that it made when the tests are over."""
-    home = tmp_path_factory.mktemp("localmodal") / "home"
+    yield from serving(tmp_path_factory.mktemp("localmodal") / "home")
+
+
+def serving(home: Path) -> Iterator[LocalModalServer]:
+    """Runs a server while it is not asked for more."""
     env = clean_env({"LOCALMODAL_HOME": str(home)})
     command = str(BIN / "localmodal")
     subprocess.run([command, "up"], check=True, env=env, capture_output=True)

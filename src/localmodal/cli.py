@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from localmodal import faults_command
 from localmodal.home import Home
 
 _FORMAT = click.option("--format", "form", type=click.Choice(["human", "json"]), default="human", help="Output form.")
@@ -22,6 +23,9 @@ def main() -> None:
 
     State is kept in $LOCALMODAL_HOME (default: localmodal in the XDG data folder).
     """
+
+
+main.add_command(faults_command.main)
 
 
 @main.command()

@@ -20,6 +20,7 @@ from typing import Any
 from localmodal.engine.containers import Process
 from localmodal.engine.images import BASE_LABEL
 from localmodal.engine.podman import LABEL, Podman
+from localmodal.engine.tunnel_delay import TunnelDelay
 from localmodal.home import Home
 
 _START_S = 60.0
@@ -173,6 +174,9 @@ def purge(home: Home) -> None:
         return
     down(home, end_sandboxes=False)
     asyncio.run(_purge_podman(home))
+    for instance in home.path.glob(f"mounts/tracing/root/instances/localmodal-{home.tag}"):
+        with contextlib.suppress(OSError):
+            instance.rmdir()  # left by a server that was killed; the kernel's own, and no folder to empty
     for mount in sorted((home.path / "mounts").glob("*/root")):
         with contextlib.suppress(subprocess.CalledProcessError):
             if mount.is_mount():
@@ -181,6 +185,7 @@ def purge(home: Home) -> None:
 
 
 async def _purge_podman(home: Home) -> None:
+    await TunnelDelay(home.tag, lambda _port: False).drop_rules()
     podman = Podman(home)
     mine = f"label={podman.label}"
     containers = (await podman.run("ps", "--all", "--quiet", "--filter", mine)).text.split()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 import aiohttp.web
 import grpclib.server
+from aiohttp.typedefs import Handler
 from grpclib.config import Configuration
 from modal_proto.api_grpc import ModalClientBase
 from modal_proto.task_command_router_grpc import TaskCommandRouterBase
@@ -21,9 +22,12 @@ from localmodal.engine.layers import Layers
 from localmodal.engine.network import LOOPBACK, Network
 from localmodal.engine.podman import Podman
 from localmodal.engine.spawner import Spawner
+from localmodal.engine.syncs import Syncs
+from localmodal.engine.tunnel_delay import TunnelDelay
 from localmodal.engine.watch import Watcher
 from localmodal.home import Home
-from localmodal.rpc import Router
+from localmodal.injection import Injection
+from localmodal.rpc import Call, Gate, Router
 from localmodal.services.apps.backend import AppsBackend
 from localmodal.services.apps.rpc import AppsRpc
 from localmodal.services.auth.backend import AuthBackend
@@ -41,7 +45,8 @@ from localmodal.services.links import Links
 from localmodal.services.mounts.backend import MountsBackend
 from localmodal.services.mounts.rpc import MountsRpc
 from localmodal.services.sandboxes.backend import SandboxesBackend
-from localmodal.services.sandboxes.lifecycle import Engine, Lifecycle
+from localmodal.services.sandboxes.lifecycle import Lifecycle
+from localmodal.services.sandboxes.live import Engine
 from localmodal.services.sandboxes.rpc import SandboxesRpc
 from localmodal.services.sandboxes.table import SandboxTable
 from localmodal.services.secrets.backend import SecretsBackend
@@ -104,6 +109,10 @@ class LocalModal:
         containers = Containers(podman, home.folder("run"))
         engine = Engine(containers, ImageLayers(podman), layers, network, spawner, watcher)
 
+        injection = Injection(home)
+        delay = TunnelDelay(home.tag, network.holds_port)
+        self._stops.append(delay.stop)
+        self._stops.append(_background(injection.follow(watcher, delay)))
         auth = AuthBackend(home)
         links = Links(home, self._http_url)
         environments = EnvironmentsBackend(store)
@@ -111,18 +120,21 @@ class LocalModal:
         secrets = SecretsBackend(store, home, environments)
         blobs = BlobsBackend(home)
         mounts = MountsBackend(store, home, blobs)
-        volumes = VolumesBackend(store, home, environments, mounts)
+        volumes = VolumesBackend(*(store, home, environments, mounts, layers, Syncs(home.folder("mounts"), home.tag)))
         builder = Builder(podman, BaseImages(podman))
-        images = ImagesBackend(store, podman, builder, home.tag, secrets, mounts, layers.path)
+        images = ImagesBackend(store, podman, builder, home.tag, secrets, mounts, layers)
         self._stops.append(images.stop)
         table = SandboxTable(store)
-        images.in_use = table.images
-        await layers.sweep(images.layers())
+        images.disk.in_use = table.images
+        await images.disk.sweep()
         lifecycle = Lifecycle(home, table, engine, images, mounts, volumes)
         sandboxes = self._sandboxes = SandboxesBackend(table, lifecycle, apps, images)
+        await volumes.views.start({sandbox.id for sandbox in table.unfinished()})
+        self._stops.append(volumes.views.stop)
         self._stops.append(sandboxes.stop)
         sandboxes.resume()
-        router = CommandRouterBackend(sandboxes, lifecycle, images)
+        images.disk.start()
+        router = CommandRouterBackend(sandboxes, lifecycle, images, volumes)
 
         auth_rpc = AuthRpc(auth)
         control = Router(
@@ -134,18 +146,28 @@ class LocalModal:
                 SecretsRpc(secrets),
                 BlobsRpc(blobs, links),
                 MountsRpc(mounts),
-                ImagesRpc(images, layers, environments),
+                ImagesRpc(images, environments),
                 VolumesRpc(volumes, links),
-                SandboxesRpc(sandboxes, lifecycle, secrets, environments, lambda _task: (self.url, auth.sign(ROUTER))),
+                SandboxesRpc(
+                    *(sandboxes, lifecycle, secrets, environments, lambda _task: (self.url, auth.sign(ROUTER))),
+                    injection=injection,
+                ),
             ],
-            auth_rpc.gate,
+            _both(auth_rpc.gate, injection.gate),
         )
-        commands = Router(TaskCommandRouterBase, [CommandRouterRpc(router, secrets)], auth_rpc.router_gate)
-        await self._listen_http([*blobs_http.routes(blobs, links), *volumes_http.routes(volumes, links)])
+        router_gate = _both(auth_rpc.router_gate, injection.gate)
+        commands = Router(TaskCommandRouterBase, [CommandRouterRpc(router, secrets)], router_gate)
+        routes = [*blobs_http.routes(blobs, links), *volumes_http.routes(volumes, links)]
+        await self._listen_http(routes, injection)
         await self._listen_grpc([control, commands])
 
-    async def _listen_http(self, routes: list[aiohttp.web.RouteDef]) -> None:
-        application = aiohttp.web.Application(client_max_size=0)
+    async def _listen_http(self, routes: list[aiohttp.web.RouteDef], injection: Injection) -> None:
+        @aiohttp.web.middleware
+        async def delayed(request: aiohttp.web.Request, handler: Handler) -> aiohttp.web.StreamResponse:
+            await injection.delay()
+            return await handler(request)
+
+        application = aiohttp.web.Application(client_max_size=0, middlewares=[delayed])
         application.add_routes(routes)
         runner = aiohttp.web.AppRunner(application, access_log=None)
         await runner.setup()
@@ -180,6 +202,25 @@ class LocalModal:
         self._sandboxes = None
         while self._stops:
             await self._stops.pop()()
+
+
+def _both(first: Gate, second: Gate) -> Gate:
+    async def gate(call: Call) -> None:
+        await first(call)
+        await second(call)
+
+    return gate
+
+
+def _background(work: Coroutine[None, None, None]) -> Callable[[], Awaitable[None]]:
+    """Starts `work`; what ends it."""
+    task = asyncio.create_task(work)
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    return stop
 
 
 def _async(function: Callable[[], None]) -> Callable[[], Awaitable[None]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,10 @@ class Store:
     def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Runs one statement; the number of rows that it changed."""
         return self._db.execute(sql, values).rowcount
+
+    def many(self, sql: str, values: Iterable[Sequence[Any]]) -> None:
+        """Runs one statement for each row of `values`."""
+        self._db.executemany(sql, values)
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         """The first row of a query, or None."""

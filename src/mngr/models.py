@@ -167,3 +167,4 @@ class AgentView(msgspec.Struct, frozen=True, kw_only=True):
     host: Host
     exit_code: int | None = None
     idle_s: float | None = None
+    out_of_memory: bool = False

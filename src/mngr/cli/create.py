@@ -14,7 +14,7 @@ from mngr.cli.app import Output, common_options
 from mngr.cli.steps import with_steps
 from mngr.errors import UsageError
 from mngr.models import AgentView, IdleMode
-from mngr.operations.create import Request, create
+from mngr.operations.create import Request, create, create_on
 from mngr.operations.talking import first_message, reuse
 from mngr.providers.base import Progress
 
@@ -49,6 +49,7 @@ class _Create(click.Command):
     default=Path(),
     help="The folder of the project that travels with the agent.  [default: this one]",
 )
+@click.option("--host", metavar="AGENT|HOST", help="Put the agent on the running host of another.")
 @click.option("--snapshot", metavar="ID|NAME", help="Begin from a snapshot of another host instead of an image.")
 @click.option("--idle-timeout", metavar="TIME", help="End the host when it was idle so long.  [default: 30m]")
 @click.option(
@@ -75,6 +76,7 @@ def command(
     many: tuple[str, ...],
     source: Path,
     snapshot: str | None,
+    host: str | None,
     **said: Any,
 ) -> int:
     """Create an agent called NAME on a host of its own and start it.
@@ -99,6 +101,7 @@ def command(
     name = address.name
     arguments: tuple[str, ...] = ctx.meta[_AFTER]
     provider = _provider(address, provider)
+    host = _host(address, host)
     build_words = (*build_args, *(word for text in many for word in split(text)))
     policy = _policy(said)
     existing = with_steps(output, lambda progress: reuse(name, progress)) if about.reuse else None
@@ -108,7 +111,11 @@ def command(
         made = with_steps(output, lambda progress: _from_snapshot(snapshot, name, agent_type, arguments, progress))
     else:
         request = Request(name, agent_type, provider, arguments, build_words, source.absolute(), policy, about.extras)
-        made = with_steps(output, lambda progress: create(request, progress))
+        if host:
+            _nothing_about_a_new_host(build_words, policy)
+            made = with_steps(output, lambda progress: create_on(host, request, progress))
+        else:
+            made = with_steps(output, lambda progress: create(request, progress))
     if about.message is not None:
         text = about.message
         made = with_steps(output, lambda progress: first_message(made, text, progress))
@@ -122,11 +129,22 @@ def command(
 
 def _provider(address: addresses.Address, option: str | None) -> str:
     """Where the host is to be. Raises `UsageError`."""
-    if address.host:
-        raise UsageError(f"create makes a host of its own; for one on another agent's host use --host {address.host}")
     if option and address.provider and option != address.provider:
         raise UsageError(f"the provider is given twice: {address.provider} and --in {option}")
     return address.provider or option or config.load().default_provider
+
+
+def _host(address: addresses.Address, option: str | None) -> str | None:
+    """The host that is there already, None for one of the agent's own. Raises `UsageError`."""
+    if option and address.host and option != address.host:
+        raise UsageError(f"the host is given twice: {address.host} and --host {option}")
+    return address.host or option
+
+
+def _nothing_about_a_new_host(words: tuple[str, ...], said: dict[str, Any]) -> None:
+    given = [*words, *said]
+    if given:
+        raise UsageError(f"--host: the host is there already, so nothing can be said of it: {', '.join(given)}")
 
 
 def _policy(said: dict[str, Any]) -> dict[str, Any]:

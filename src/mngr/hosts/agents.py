@@ -30,6 +30,7 @@ class AgentProbe:
     exit_code: int | None
     activity: str = ""
     idle_s: float | None = None
+    out_of_memory: bool = False
 
 
 def state_dir(agent: Agent) -> str:
@@ -83,11 +84,12 @@ def probe(target: Target, *, timeout_s: float) -> dict[str, AgentProbe]:
 
 
 def parse_probe(line: str) -> tuple[str, AgentProbe]:
-    """A line of probe.sh: an agent's id and how it is."""
-    agent_id, running, code, activity, idle = line.split()
+    """A line of probe.sh: an agent's id and how it is. Scripts of an older mngr print less."""
+    agent_id, running, code, why, activity, idle = [*line.split(), "-", "-", "-"][:6]
     return agent_id, AgentProbe(
         running=running == "1",
         exit_code=None if code == "-" else int(code),
+        out_of_memory=why == "oom",
         activity="" if activity == "-" else activity,
         idle_s=None if idle == "-" else float(idle),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -13,13 +14,16 @@ import msgspec
 
 from mngr import config, ids
 from mngr.agents import registry as agent_types
-from mngr.errors import NameTaken, ProviderConflict
+from mngr.agents.types import AgentType
+from mngr.errors import MngrError, NameTaken, NotRunning, ProviderConflict
 from mngr.hosts import agents, known, transfer
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentView, Host, HostState, SnapshotKind
 from mngr.operations import making, provision
+from mngr.operations.changing import changing
+from mngr.operations.finding import provider_of, targets
 from mngr.operations.listing import view
-from mngr.operations.provision import Extras
+from mngr.operations.provision import Extras, Provisions
 from mngr.operations.snapshots import SnapshotRequest, take_held
 from mngr.providers import registry as providers
 from mngr.providers.base import Progress
@@ -41,6 +45,27 @@ class Request:
     policy: Mapping[str, Any] = field(default_factory=dict)
     extras: Extras = field(default_factory=Extras)
 
+    def kind(self) -> AgentType:
+        """Raises `UsageError`."""
+        settings = config.load()
+        return agent_types.agent_type(self.type or settings.default_agent_type, settings)
+
+    def agent(self, kind: AgentType) -> tuple[Agent, Provisions]:
+        """The agent and what it is given. Raises `UsageError`."""
+        ids.check_name(self.name)
+        work_dir = f"{_WORK}/{self.name}"
+        provisions = provision.plan(self.extras, kind, work_dir, os.environ)
+        agent = Agent(
+            id=ids.new_agent_id(),
+            name=self.name,
+            type=kind.name,
+            command=kind.command(self.arguments),
+            work_dir=work_dir,
+            created_at=time.time(),
+            labels=provisions.labels,
+        )
+        return agent, provisions
+
 
 def create(request: Request, progress: Progress) -> AgentView:
     """Makes the host, carries the project there, starts the agent.
@@ -50,25 +75,14 @@ def create(request: Request, progress: Progress) -> AgentView:
     raise.
     """
     settings = config.load()
-    ids.check_name(request.name)
-    kind = agent_types.agent_type(request.type or settings.default_agent_type, settings)
-    command = kind.command(request.arguments)
-    provisions = provision.plan(request.extras, kind, f"{_WORK}/{request.name}", os.environ)
+    kind = request.kind()
+    agent, provisions = request.agent(kind)
     provider = providers.provider(request.provider, settings)
     plan = msgspec.structs.replace(provider.plan(request.build_args), install=kind.image_lines())
     policy = msgspec.structs.replace(provider.policy(), **request.policy)
     for note in plan.notes:
         progress.log(f"{note}\n")
     making.make_room(provider, request.name, progress)
-    agent = Agent(
-        id=ids.new_agent_id(),
-        name=request.name,
-        type=kind.name,
-        command=command,
-        work_dir=f"{_WORK}/{request.name}",
-        created_at=time.time(),
-        labels=provisions.labels,
-    )
     with making.begun(provider, agent, plan.options, policy, progress) as record:
         record = provider.prepare(record, plan, progress)
         try:
@@ -88,4 +102,36 @@ def create(request: Request, progress: Progress) -> AgentView:
         agents.start(target, agent, provisions.env)
         record = provider.save(record)
     ready = Host(record=record, state=HostState.RUNNING, endpoint=host.endpoint)
+    return view(ready, agent, AgentProbe(running=True, exit_code=None))
+
+
+def create_on(host_name: str, request: Request, progress: Progress) -> AgentView:
+    """Makes one more agent on a host that runs. A failure or an interrupt leaves the host as it was.
+
+    Raises `AgentNotFound`, `NotRunning`, `UsageError`, `NameTaken` and what the steps raise.
+    """
+    kind = request.kind()
+    agent, provisions = request.agent(kind)
+    host = targets([host_name])[0].host
+    making.make_room(provider_of(host), request.name, progress)
+    with changing(host, progress) as (provider, record):
+        endpoint = provider.endpoint(record) if record.state is HostState.RUNNING else None
+        if endpoint is None:
+            raise NotRunning(record.agents[0].name if record.agents else record.name, record.state.value)
+        target = known.target(record, endpoint)
+        record = provider.save(msgspec.structs.replace(record, agents=(*record.agents, agent)))
+        try:
+            progress("sending the project")
+            transfer.send_project(target, request.source, agent.work_dir, f"mngr/{agent.name}")
+            provision.install(target, kind, progress)
+            progress("starting the agent")
+            provision.carry_out(target, agent, kind, provisions)
+            agents.start(target, agent, provisions.env)
+        except BaseException:
+            rest = tuple(other for other in record.agents if other.id != agent.id)
+            provider.save(msgspec.structs.replace(record, agents=rest))
+            with contextlib.suppress(MngrError):
+                agents.remove(target, agent)
+            raise
+    ready = Host(record=record, state=HostState.RUNNING, endpoint=endpoint)
     return view(ready, agent, AgentProbe(running=True, exit_code=None))

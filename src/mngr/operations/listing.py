@@ -62,6 +62,7 @@ def view(host: Host, agent: Agent, probed: AgentProbe | None) -> AgentView:
         host=host,
         exit_code=probed.exit_code if probed else None,
         idle_s=probed.idle_s if probed else None,
+        out_of_memory=probed is not None and probed.out_of_memory,
     )
 
 

@@ -13,6 +13,7 @@ from mngr.hosts import agents, ssh, upload
 from mngr.hosts.ssh import Target
 from mngr.hosts.upload import Upload
 from mngr.models import Agent
+from mngr.providers.base import Progress
 
 _PREPARE_S = 3600.0
 _HOME = '"$HOME"'
@@ -109,6 +110,16 @@ def _upload(text: str, work_dir: str, problems: list[str]) -> Upload:
     if path.endswith("/"):
         path += source.name
     return Upload(source, path.lstrip("/"))
+
+
+def install(target: Target, kind: AgentType, progress: Progress) -> None:
+    """Installs on a host that runs what an image would have had for a type. What is there already stays.
+
+    Raises `HostCommandFailed`.
+    """
+    for line in kind.image_lines():
+        progress(f"installing {kind.name}, where it is not there")
+        ssh.run(target, f". {agents.ENVIRONMENT}; {line}", what=f"installing {kind.name}", timeout_s=_PREPARE_S)
 
 
 def carry_out(target: Target, agent: Agent, kind: AgentType, provisions: Provisions) -> None:

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Prints the state of all agents of the host, or of those whose ids are given: a line each:
-#   id   running (1 or 0)   exit code or -   working, waiting, blocked or -   seconds since anything was shown or -
+#   id   running (1 or 0)   exit code or -   oom where it ended because memory ran out, else -
+#   working, waiting, blocked or -   seconds since anything was shown or -
 # What a program reports by its hooks (the file doing) counts before what its screen shows, but hooks are not called when a
 # user interrupts it or answers a permission; then the screen tells.
 set -u
@@ -51,8 +52,9 @@ for state in "$host_dir"/agents/*/; do
     if [ "${pane%% *}" = 0 ]; then
         idle=$((now - ${pane#* }))
         [ "$idle" -ge 0 ] || idle=0
-        echo "$id 1 - $(activity) $idle"
+        echo "$id 1 - - $(activity) $idle"
     else
-        echo "$id 0 $(cat "$state/exit_code" 2>/dev/null || echo -) - -"
+        if [ -e "$state/out_of_memory" ]; then why=oom; else why=-; fi
+        echo "$id 0 $(cat "$state/exit_code" 2>/dev/null || echo -) $why - -"
     fi
 done

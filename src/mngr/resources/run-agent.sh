@@ -12,10 +12,17 @@ cd "$MNGR_AGENT_WORK_DIR" || exit 1
 rm -f "$state/doing" "$state/shell"
 # What the type of agent needs done before each start.
 [ ! -e "$state/before" ] || sh "$state/before"
+# How often the kernel has ended a process of the host because memory ran out; nothing where it does not say.
+out_of_memory() {
+    cat /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null | sed -n 's/^oom_kill //p'
+}
+rm -f "$state/out_of_memory"
+before=$(out_of_memory)
 # The end of the host is the command's to handle; this shell stays to write down how it went.
 trap : TERM
 sh -c "$(cat "$state/command")"
 code=$?
+if [ "$code" = 137 ] && [ "$(out_of_memory)" != "$before" ]; then : >"$state/out_of_memory"; fi
 echo "$code" >"$state/exit_code"
 rm -f "$state/autostart"
 exit "$code"

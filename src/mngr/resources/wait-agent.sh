@@ -10,7 +10,7 @@ before=''
 while :; do
     line=$(sh "$here/probe.sh" "$id")
     running=$(echo "$line" | cut -d' ' -f2)
-    if [ "$running" = 1 ]; then now=$(echo "$line" | cut -d' ' -f4); else now='done'; fi
+    if [ "$running" = 1 ]; then now=$(echo "$line" | cut -d' ' -f5); else now='done'; fi
     case " $* " in
         *" $now "*) [ "$now" = "$before" ] && break ;;
     esac

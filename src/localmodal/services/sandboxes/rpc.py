@@ -11,11 +11,12 @@ from modal_proto import api_pb2
 from localmodal.engine.network import LOOPBACK
 from localmodal.engine.programs import Stream
 from localmodal.errors import DeadlineExceeded, FailedPrecondition
+from localmodal.injection import Injection
 from localmodal.rpc import Call
 from localmodal.services.environments.backend import EnvironmentsBackend
 from localmodal.services.sandboxes.backend import SandboxesBackend
 from localmodal.services.sandboxes.lifecycle import MAIN, Lifecycle
-from localmodal.services.sandboxes.spec import Sandbox, Status
+from localmodal.services.sandboxes.spec import Sandbox, SandboxSpec, Status
 from localmodal.services.sandboxes.wire import read_spec
 from localmodal.services.secrets.backend import SecretsBackend
 
@@ -32,6 +33,8 @@ class SandboxesRpc:
         secrets: SecretsBackend,
         environments: EnvironmentsBackend,
         router_access: Callable[[str], tuple[str, str]],
+        *,
+        injection: Injection,
     ) -> None:
         """`router_access` gives the URL and a fresh token of a task's command router."""
         self._backend = backend
@@ -39,13 +42,14 @@ class SandboxesRpc:
         self._secrets = secrets
         self._environments = environments
         self._router_access = router_access
+        self._injection = injection
 
     async def SandboxCreate(self, request: api_pb2.SandboxCreateRequest, call: Call) -> api_pb2.SandboxCreateResponse:
-        sandbox = self._backend.create(
+        sandbox = await self._backend.create(
             v2=False,
             app_id=request.app_id,
             name=request.definition.name,
-            spec=read_spec(request.definition),
+            spec=self._spec(request.definition),
             tags=_tags(request.tags),
             secrets=self._secret_values(request.definition.secret_ids),
         )
@@ -58,11 +62,11 @@ class SandboxesRpc:
         for source in request.secret_sources:
             secrets |= self._secret_values([source.secret_id]) if source.secret_id else dict(source.env.contents)
         secrets |= dict(request.ephemeral_secrets.contents) | dict(request.definition.environment_variables.contents)
-        sandbox = self._backend.create(
+        sandbox = await self._backend.create(
             v2=True,
             app_id=request.app_id,
             name=request.definition.name,
-            spec=read_spec(request.definition),
+            spec=self._spec(request.definition),
             tags=_tags(request.tags),
             secrets=secrets,
         )
@@ -74,6 +78,12 @@ class SandboxesRpc:
             metadata=_metadata(sandbox),
             command_router_access=api_pb2.CommandRouterAccess(jwt=jwt, url=url),
         )
+
+    def _spec(self, definition: api_pb2.Sandbox) -> SandboxSpec:
+        spec = read_spec(definition)
+        if spec.exit_snapshot and self._injection.settings.no_exit_snapshots:
+            raise FailedPrecondition("Exit snapshots are not enabled for this workspace.")
+        return spec
 
     def _secret_values(self, secret_ids: Iterable[str]) -> dict[str, str]:
         values: dict[str, str] = {}
@@ -108,6 +118,7 @@ class SandboxesRpc:
             before=request.before_timestamp,
             include_ended=request.include_finished,
             tags=_tags(request.tags),
+            as_of=self._injection.listing_time(),
         )
         return api_pb2.SandboxListResponse(sandboxes=[_info(sandbox) for sandbox in page])
 

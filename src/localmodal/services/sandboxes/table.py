@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
 
 from localmodal.errors import AlreadyExists, NotFound
-from localmodal.services.images.backend import Image
+from localmodal.services.images.table import Image
 from localmodal.services.sandboxes.spec import Sandbox
 from localmodal.store import Row, Store
 
@@ -53,6 +54,10 @@ class SandboxTable:
                 raise AlreadyExists(f"A sandbox named '{changed.name}' already exists in this app.") from error
         return changed
 
+    def transaction(self) -> AbstractContextManager[None]:
+        """What is written inside, here and by others, takes effect together or not at all."""
+        return self._store.transaction()
+
     def finish(self, sandbox_id: str) -> None:
         """Marks that nothing of an ended sandbox is left to clean up."""
         self._store.execute("UPDATE sandboxes SET finished = 1 WHERE id = ?", (sandbox_id,))
@@ -81,17 +86,39 @@ class SandboxTable:
         return _sandbox(row)
 
     def page(
-        self, *, environment: str, app_id: str, before: float, include_ended: bool, tags: dict[str, str], limit: int
+        self,
+        *,
+        environment: str,
+        app_id: str,
+        before: float,
+        include_ended: bool,
+        tags: dict[str, str],
+        limit: int,
+        as_of: float | None = None,
     ) -> list[Sandbox]:
-        """At most `limit` sandboxes made before a time, newest first, that carry all of `tags`."""
+        """At most `limit` sandboxes made before a time, newest first, that carry all of `tags`.
+
+        With `as_of` the list is that of an earlier moment, in seconds since 1970.
+        """
         rows = self._store.all(
             "SELECT record FROM sandboxes WHERE (environment = ? OR ? = '') AND (app_id = ? OR ? = '') "
             "AND running >= ? AND created_at < ? ORDER BY created_at DESC",
-            (environment, environment, app_id, app_id, 0 if include_ended else 1, before),
+            (
+                environment,
+                environment,
+                app_id,
+                app_id,
+                0 if include_ended or as_of else 1,
+                min(before, as_of or before),
+            ),
         )
         found: list[Sandbox] = []
         for row in rows:
             sandbox = _sandbox(row)
+            if as_of is not None:
+                sandbox = _at(sandbox, as_of)
+                if not (sandbox.running or include_ended):
+                    continue
             if tags.items() <= sandbox.tags.items():
                 found.append(sandbox)
             if len(found) == limit:
@@ -99,12 +126,24 @@ class SandboxTable:
         return found
 
     def images(self) -> list[Image]:
-        """The images that sandboxes stand on which run or were not cleaned up after."""
-        return [sandbox.image for sandbox in self.unfinished()]
+        """What sandboxes stand on which run or were not cleaned up after, and the layer that each is to leave."""
+        return [
+            msgspec.structs.replace(sandbox.image, layers=(*sandbox.image.layers, sandbox.exit_layer))
+            for sandbox in self.unfinished()
+        ]
 
     def unfinished(self) -> list[Sandbox]:
         """Those that run, or whose end was not cleaned up after."""
         return [_sandbox(row) for row in self._store.all("SELECT record FROM sandboxes WHERE NOT finished")]
+
+
+def _at(sandbox: Sandbox, moment: float) -> Sandbox:
+    """A sandbox as it was at an earlier moment, in seconds since 1970."""
+    if sandbox.ended_at is not None and sandbox.ended_at > moment:
+        sandbox = msgspec.structs.replace(sandbox, ended_at=None, status=None, exit_code=0, message="")
+    if sandbox.ready_at is not None and sandbox.ready_at > moment:
+        sandbox = msgspec.structs.replace(sandbox, ready_at=None)
+    return sandbox
 
 
 def _columns(sandbox: Sandbox) -> tuple[str, str, str, str, str, float]:

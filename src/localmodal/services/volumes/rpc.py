@@ -68,27 +68,28 @@ class VolumesRpc:
     async def VolumeListFiles(
         self, request: api_pb2.VolumeListFilesRequest, call: Call
     ) -> AsyncIterator[api_pb2.VolumeListFilesResponse]:
-        entries = self._entries(request.volume_id, request.path, request.recursive, request.max_entries)
+        entries = await self._entries(request.volume_id, request.path, request.recursive, request.max_entries)
         for start in range(0, len(entries), _LIST_BATCH):
             yield api_pb2.VolumeListFilesResponse(entries=entries[start : start + _LIST_BATCH])
 
     async def VolumeListFiles2(
         self, request: api_pb2.VolumeListFiles2Request, call: Call
     ) -> AsyncIterator[api_pb2.VolumeListFiles2Response]:
-        entries = self._entries(request.volume_id, request.path, request.recursive, request.max_entries)
+        entries = await self._entries(request.volume_id, request.path, request.recursive, request.max_entries)
         for start in range(0, len(entries), _LIST_BATCH):
             yield api_pb2.VolumeListFiles2Response(entries=entries[start : start + _LIST_BATCH])
 
-    def _entries(self, volume_id: str, path: str, recursive: bool, limit: int) -> list[api_pb2.FileEntry]:
+    async def _entries(self, volume_id: str, path: str, recursive: bool, limit: int) -> list[api_pb2.FileEntry]:
         # A trailing /** is how SDKs before `recursive` asked for the whole tree.
         deep = recursive or path.endswith("**")
         path = path.removesuffix("**")
-        return [_entry(entry) for entry in self._backend.files(volume_id, path, recursive=deep, limit=limit)]
+        entries = await self._backend.files(volume_id, path, recursive=deep, limit=limit)
+        return [_entry(entry) for entry in entries]
 
     async def VolumeGetFile2(
         self, request: api_pb2.VolumeGetFile2Request, call: Call
     ) -> api_pb2.VolumeGetFile2Response:
-        size = self._backend.file(request.volume_id, request.path).stat().st_size
+        size = await self._backend.size(request.volume_id, request.path)
         start = min(request.start, size)
         length = min(request.len or size - start, size - start)
         urls = []
@@ -127,11 +128,11 @@ class VolumesRpc:
         return api_pb2.VolumePutFiles2Response(missing_blocks=blocks)
 
     async def VolumeRemoveFile(self, request: api_pb2.VolumeRemoveFileRequest, call: Call) -> Empty:
-        self._backend.remove_file(request.volume_id, request.path, recursive=request.recursive)
+        await self._backend.remove_file(request.volume_id, request.path, recursive=request.recursive)
         return Empty()
 
     async def VolumeRemoveFile2(self, request: api_pb2.VolumeRemoveFile2Request, call: Call) -> Empty:
-        self._backend.remove_file(request.volume_id, request.path, recursive=request.recursive)
+        await self._backend.remove_file(request.volume_id, request.path, recursive=request.recursive)
         return Empty()
 
     async def VolumeCopyFiles(self, request: api_pb2.VolumeCopyFilesRequest, call: Call) -> Empty:
@@ -145,7 +146,7 @@ class VolumesRpc:
         return Empty()
 
     async def VolumeCommit(self, request: api_pb2.VolumeCommitRequest, call: Call) -> api_pb2.VolumeCommitResponse:
-        self._backend.get(request.volume_id)
+        await self._backend.commit(request.volume_id)
         return api_pb2.VolumeCommitResponse(skip_reload=True)
 
     async def VolumeReload(self, request: api_pb2.VolumeReloadRequest, call: Call) -> Empty:
@@ -164,4 +165,5 @@ def _metadata(volume: Volume) -> api_pb2.VolumeMetadata:
 
 def _entry(entry: Entry) -> api_pb2.FileEntry:
     kind = api_pb2.FileEntry.FileType.Value(entry.kind.upper())
-    return api_pb2.FileEntry(path=entry.path, type=kind, size=entry.size, mtime=entry.mtime)
+    path = entry.path.encode(errors="surrogateescape").decode(errors="replace")
+    return api_pb2.FileEntry(path=path, type=kind, size=entry.size, mtime=entry.mtime)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import shutil
 import stat
@@ -11,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from localmodal import ids
-from localmodal.errors import AlreadyExists, InvalidArgument, NotFound
+from localmodal.errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted
+from localmodal.services.volumes.written import make_room, remove
 
 Kind = Literal["file", "directory", "symlink", "fifo", "socket"]
 
@@ -50,23 +52,30 @@ class Tree:
         if not located.exists() and not located.is_symlink():
             raise NotFound(f"No such file or directory: '{path}'")
         if not located.is_dir() or located.is_symlink():
-            return [self._entry(located)]
+            return [_entry(str(located.relative_to(self.root)), located.lstat())]
         entries = []
-        for found in self._walk(located, recursive):
+        for found in self._walk(located, str(PurePosixPath("/", path).relative_to("/")), recursive):
             entries.append(found)
             if limit and len(entries) == limit:
                 break
         return entries
 
-    def _walk(self, folder: Path, recursive: bool) -> Iterator[Entry]:
-        for path in sorted(folder.iterdir()):
-            yield self._entry(path)
-            if recursive and path.is_dir() and not path.is_symlink():
-                yield from self._walk(path, recursive)
+    def _walk(self, folder: Path, at: str, recursive: bool) -> Iterator[Entry]:
+        with os.scandir(folder) as scanned:
+            entries = sorted(scanned, key=lambda entry: entry.name)
+        for entry in entries:
+            path = entry.name if at == "." else f"{at}/{entry.name}"
+            yield _entry(path, entry.stat(follow_symlinks=False))
+            if recursive and entry.is_dir(follow_symlinks=False):
+                yield from self._walk(Path(entry.path), path, recursive)
 
-    def _entry(self, path: Path) -> Entry:
-        status = path.lstat()
-        return Entry(str(path.relative_to(self.root)), _kind(status.st_mode), status.st_size, int(status.st_mtime))
+    def all_below(self, path: str) -> list[str]:
+        """The path of what is at `path` and of all in it, relative to the root. Nothing where nothing is."""
+        located = self.locate(path)
+        found = [] if located == self.root else [str(located.relative_to(self.root))]
+        if located.is_dir() and not located.is_symlink():
+            found += [entry.path for entry in self.entries(path, recursive=True, limit=0)]
+        return found
 
     def file(self, path: str) -> Path:
         """A regular file. Raises `NotFound`."""
@@ -80,18 +89,35 @@ class Tree:
         if self.locate(path).exists():
             raise AlreadyExists(f"{path}: already exists")
 
-    def put(self, path: str, pieces: list[Path], *, mode: int) -> None:
-        """Writes a file made of the contents of others, at once or not at all."""
+    def with_parents(self, path: str) -> list[str]:
+        """`path`, relative to the root, and the folders above it."""
+        parts = self.locate(path).relative_to(self.root).parts
+        return ["/".join(parts[: count + 1]) for count in range(len(parts))]
+
+    def check_folders(self, paths: list[str], limit: int) -> None:
+        """Raises `ResourceExhausted` when files at `paths` would give a folder more than `limit` entries."""
+        new = collections.Counter(located.parent for located in map(self.locate, paths) if not located.exists())
+        for folder, count in new.items():
+            if folder.is_dir() and count + sum(1 for _ in folder.iterdir()) > limit:
+                raise ResourceExhausted(f"A folder of a v2 volume holds at most {limit} files.")
+
+    def put(self, path: str, pieces: list[Path], *, mode: int, size: int, piece_bytes: int = 0) -> None:
+        """Writes a file of `size` bytes made of the contents of others, at once or not at all.
+
+        Each piece but the last stands for `piece_bytes`; what it lacks of that is zeros, and so a hole.
+        """
         located = self.locate(path)
         if located.is_dir():
             raise InvalidArgument(f"{path}: is a directory")
-        located.parent.mkdir(parents=True, exist_ok=True)
+        make_room(self.root, str(located.relative_to(self.root)))
         partial = self.root.parent / ids.new_id("partial")
         try:
             with partial.open("wb") as target:
-                for piece in pieces:
+                for number, piece in enumerate(pieces):
+                    target.seek(number * piece_bytes)
                     with piece.open("rb") as source:
                         shutil.copyfileobj(source, target, 1 << 20)
+                target.truncate(size)
             partial.chmod(mode or 0o644)
             partial.rename(located)
         finally:
@@ -117,27 +143,50 @@ class Tree:
             except FileNotFoundError as error:
                 raise NotFound(f"No such file or directory: '{path}'") from error
 
-    def copy(self, sources: list[str], target: str, *, recursive: bool) -> None:
-        """Copies as ``cp`` does: into `target` when it is a folder, else onto it."""
+    def plan_copy(self, sources: list[str], target: str, *, recursive: bool) -> list[tuple[str, str]]:
+        """Which path becomes a copy of which, in the order in which they can be made, as ``cp`` does it: into `target`
+        when it is a folder, else onto it. Raises `NotFound`, `InvalidArgument`."""
         into = self.locate(target)
         if len(sources) > 1 and not into.is_dir():
             raise InvalidArgument(f"{target}: is not a directory")
+        plan = []
         for source in sources:
             located = self.locate(source)
             if not located.exists():
                 raise NotFound(f"No such file or directory: '{source}'")
+            if located.is_dir() and not recursive:
+                raise InvalidArgument(f"{source}: is a directory (not copied without recursive)")
             destination = into / located.name if into.is_dir() else into
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            if located.is_dir():
-                if not recursive:
-                    raise InvalidArgument(f"{source}: is a directory (not copied without recursive)")
-                shutil.copytree(located, destination, symlinks=True, dirs_exist_ok=True)
-            else:
-                shutil.copy2(located, destination, follow_symlinks=False)
+            if destination.is_relative_to(located):
+                raise InvalidArgument(f"{source}: can not be copied onto or into itself")
+            names = [located.relative_to(self.root)] if located != self.root else []
+            for path in (*names, *(Path(name) for name in self.all_below(source)[len(names) :])):
+                onto = destination / (self.root / path).relative_to(located)
+                plan.append((str(path), str(onto.relative_to(self.root))))
+        return plan
+
+    def copy(self, source: str, target: str) -> None:
+        """Copies one file or link, or makes one folder; what is there is replaced and never written to."""
+        located, destination = self.root / source, self.root / target
+        if located.is_dir() and not located.is_symlink():
+            make_room(self.root, f"{target}/")
+            return
+        make_room(self.root, target)
+        partial = self.root.parent / ids.new_id("partial")
+        try:
+            shutil.copy2(located, partial, follow_symlinks=False)
+            remove(destination)
+            partial.rename(destination)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def count(self) -> int:
         """How many files and folders there are."""
         return sum(len(folders) + len(files) for _path, folders, files in os.walk(self.root))
+
+
+def _entry(path: str, status: os.stat_result) -> Entry:
+    return Entry(path, _kind(status.st_mode), status.st_size, int(status.st_mtime))
 
 
 def _kind(mode: int) -> Kind:

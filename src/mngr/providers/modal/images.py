@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 
 from mngr import resources
@@ -46,13 +47,18 @@ def layer(install: Sequence[str] = ()) -> list[str]:
     The scripts travel inside the command: one look-up on the server then tells whether the layer is there, where a
     build context would take three calls more.
     """
-    packages = f"RUN mkdir -p {SCRIPTS} && {_write('install-packages.sh')} && sh {SCRIPTS}/install-packages.sh"
+    packages = f"mkdir -p {SCRIPTS} && {_write('install-packages.sh')} && sh {SCRIPTS}/install-packages.sh"
     # Scripts that change often come last, so that what takes long to install stays.
-    programs = [f"RUN {_write(_NPM)}", *(f"RUN {line}" for line in install)] if install else []
+    programs = [_write(_NPM), *install] if install else []
     names = (*_SCRIPTS, *_AGENT_SCRIPTS, _NPM)
     rest = " && ".join(_write(name) for name in names if name != "install-packages.sh")
-    # Root whatever the image's own user is: sshd and the packages need it.
-    return ["USER root", packages, *programs, f"RUN {rest}"]
+    # Root whatever the image's own user is: sshd and the packages need it. No shell of the image's SHELL, and no
+    # program of its ENTRYPOINT before ours.
+    return ["USER root", *(_run(line) for line in (packages, *programs, rest)), "ENTRYPOINT []"]
+
+
+def _run(script: str) -> str:
+    return f"RUN {json.dumps(['/bin/sh', '-c', script])}"
 
 
 def _write(name: str) -> str:
