@@ -10,6 +10,9 @@ MngrError                  1   it failed
 ├── NameTaken              2   an agent of that name is there
 ├── ProviderRefused        1   the provider said no, in its own words
 ├── ImageBuildFailed       1   a build step failed
+├── AgentBlocked           1   it asks for a permission
+├── AgentEnded             1   it has ended, and something else was waited for
+├── NotReady, TimedOut     1   something did not happen in time
 ├── HostUnreachable        1   SSH to a host failed
 ├── HostCommandFailed      1   a command of ours failed on a host
 ├── GitFailed              1   git failed here
@@ -115,6 +118,32 @@ class ImageBuildFailed(MngrError):
 class NotRunning(MngrError):
     def __init__(self, agent: str, state: str) -> None:
         super().__init__(f"agent {agent!r} is {state}; start it with: mngr start {agent}")
+
+
+class AgentBlocked(MngrError):
+    def __init__(self, agent: str) -> None:
+        super().__init__(
+            f"agent {agent!r} is BLOCKED: it asks for a permission; look at it (mngr capture {agent}) and answer: "
+            f"mngr connect {agent}, or mngr message --answer {agent} KEYS"
+        )
+
+
+class AgentEnded(MngrError):
+    def __init__(self, agent: str, state: str, wanted: str) -> None:
+        super().__init__(f"agent {agent!r} is {state} and will not be {wanted}")
+
+
+class NotReady(MngrError):
+    def __init__(self, agent: str, after_s: float) -> None:
+        super().__init__(
+            f"agent {agent!r} runs, but was not ready for its message within {after_s:g} s; look at it: "
+            f"mngr capture {agent}"
+        )
+
+
+class TimedOut(MngrError):
+    def __init__(self, agent: str, wanted: str, after_s: float, state: str) -> None:
+        super().__init__(f"agent {agent!r} was not {wanted} within {after_s:g} s; it is {state}")
 
 
 class HostUnreachable(MngrError):

@@ -118,7 +118,7 @@ def stream(target: Target, remote: str, *, terminal: bool = False) -> int:
     Raises `HostUnreachable` when ssh itself failed: then the shared connection is gone, which a command that ended
     with 255 does not cause.
     """
-    code = subprocess.run(argv(target, *(["-t"] if terminal else []), remote=remote)).returncode
+    code = subprocess.run(argv(target, *(["-tt"] if terminal else []), remote=remote)).returncode
     if code == SSH_FAILED and not is_open(target):
         raise HostUnreachable(target.name, "the connection failed or was lost")
     return code

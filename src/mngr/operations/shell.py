@@ -6,7 +6,7 @@ import shlex
 import sys
 from typing import Any
 
-from mngr.hosts import agents, ssh
+from mngr.hosts import commands, ssh
 from mngr.operations import execution
 from mngr.operations.finding import reach
 from mngr.providers.base import Progress
@@ -20,7 +20,7 @@ def open_shell(name: str, progress: Progress) -> int:
     target, agent = execution.reach(name, progress)
     terminal = sys.stdin.isatty()
     known = 'infocmp "$TERM" >/dev/null 2>&1 || export TERM=xterm-256color; ' if terminal else ""
-    return ssh.stream(target, known + agents.in_environment(agent, _SHELL), terminal=terminal)
+    return ssh.stream(target, known + commands.line(agent, _SHELL), terminal=terminal)
 
 
 def address(name: str) -> dict[str, Any]:
