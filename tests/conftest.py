@@ -115,7 +115,16 @@ def user(localmodal_server: LocalModalServer, tmp_path: Path) -> Iterator[User]:
     project.mkdir()
     app = f"test-{tmp_path.name}"[:60]
     (home / "settings.toml").write_text(f'[providers.modal]\napp = "{app}"\nstate_volume = "{app}"\n')
-    someone = User(home, project, {"MNGR_HOME": str(home), "LOCALMODAL_HOME": str(localmodal_server.home)})
+    someone = User(
+        home,
+        project,
+        {
+            "MNGR_HOME": str(home),
+            "LOCALMODAL_HOME": str(localmodal_server.home),
+            # Most tests are about hosts, and what runs there is any command.
+            "MNGR__DEFAULT_AGENT_TYPE": "command",
+        },
+    )
     someone.git("init", "--quiet", "--initial-branch", "main")
     (project / "README.md").write_text("hello\n")
     someone.git("add", ".")

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Codex calls this at the end of a turn, with JSON about it as the argument.
+state=${MNGR_AGENT_STATE_DIR:-}
+[ -d "$state" ] || exit 0
+case $(printf '%s' "$1" | jq -r '.type // empty' 2>/dev/null) in
+    agent-turn-complete) now=waiting ;;
+    approval-requested) now=blocked ;;
+    *) exit 0 ;;
+esac
+printf '%s\n' "$now" >"$state/doing.$$" && mv "$state/doing.$$" "$state/doing"
