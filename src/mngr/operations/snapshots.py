@@ -162,6 +162,6 @@ def drop_held(provider: Provider, record: HostRecord, gone: set[str], progress: 
     record = provider.save(msgspec.structs.replace(record, snapshots=rest))
     for snapshot_id in gone:
         snapshotting(provider).delete_snapshot(snapshot_id)
-    if record.state is HostState.DESTROYED and not rest:
+    if record.state is HostState.DESTROYED and not rest and record.volume is None:
         provider.destroy(record, progress)
     return record

@@ -13,4 +13,5 @@ sh -c "$(cat "$state/command")"
 code=$?
 echo "$code" >"$state/exit_code"
 rm -f "$state/autostart"
+sh "$(dirname "$0")/event.sh" "$1" exited code "$code"
 exit "$code"

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import io
+import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import modal
 import modal.exception
 import modal.experimental
 from modal._output.manager import DisabledOutputManager
-from modal._utils.async_utils import synchronizer
+from modal._utils.async_utils import synchronize_api, synchronizer
+from modal._utils.http_utils import ClientSessionRegistry
 from modal.output import OutputManager
 from modal.types import FileEntryType
+from modal.volume import _expected_block_lengths, _read_block_body
+from modal_proto import api_pb2
 
 from mngr.config import ModalSettings
 from mngr.errors import (
@@ -28,12 +33,16 @@ from mngr.errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from mngr.models import Endpoint
+from mngr.models import Endpoint, HostFile
 from mngr.providers.modal.requests import Ending, ImageRequest, SandboxRequest
 
 SSH_PORT = 22
 _EXIT_SNAPSHOT = "enable_exit_snapshot"
 _READY_S = 300
+_PATIENCE_S = 90.0
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 8.0
+T = TypeVar("T")
 _TRANSLATIONS: tuple[tuple[type[Exception], type[MngrError]], ...] = (
     (modal.exception.AuthError, NotAuthorised),
     (modal.exception.PermissionDeniedError, NotAuthorised),
@@ -60,6 +69,51 @@ def translated() -> Iterator[None]:
         if isinstance(error, FileNotFoundError):
             raise ProviderNotFound(f"Modal: {error}") from error
         raise ProviderUnavailable(f"Modal can not be reached: {error}") from error
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    """Calls, and calls again after a while when Modal says that the workspace makes too many calls for volumes.
+
+    Modal documents that limit ("VolumeListFiles … RESOURCE_EXHAUSTED") and asks for backoff. The pauses double up to
+    8 s; after 90 s in all the error is passed on. `call` must be one that may be made twice.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            return call()
+        except modal.exception.ResourceExhaustedError:
+            if time.monotonic() + pause_s > deadline:
+                raise
+        time.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+@synchronize_api  # type: ignore[untyped-decorator]
+async def _read_range(volume: Any, path: str, start: int, length: int) -> bytes:
+    """`length` bytes of a file from `start` on, all with 0. The SDK's own `read_file` always reads from the beginning;
+    the protocol takes a range, and answers with an address for each block of 8 MiB that it touches."""
+    request = api_pb2.VolumeGetFile2Request(
+        volume_id=volume.object_id, path=path, start=start, len=length, client_pads_blocks=True
+    )
+    answer = await volume.client._stub.VolumeGetFile2(request)
+    parts = []
+    lengths = _expected_block_lengths(answer.start, answer.len, len(answer.get_urls))
+    for url, expected in zip(answer.get_urls, lengths, strict=True):
+        session = ClientSessionRegistry.get_session()  # type: ignore[no-untyped-call]
+        async with session.get(url) as response:
+            response.raise_for_status()
+            parts.append((await _read_block_body(response, expected)).ljust(expected, b"\0"))
+    return b"".join(parts)
+
+
+@synchronize_api  # type: ignore[untyped-decorator]
+async def _finished_at(sandbox: Any, app_id: str, tags: dict[str, str]) -> float:
+    """When a sandbox ended, 0 when Modal does not say: only the list of sandboxes tells."""
+    wanted = [api_pb2.SandboxTag(tag_name=name, tag_value=value) for name, value in tags.items()]
+    request = api_pb2.SandboxListRequest(app_id=app_id, include_finished=True, tags=wanted)
+    answer = await type(sandbox._impl).list_page(sandbox.client, request)
+    return next((one.task_info.finished_at for one in answer.sandboxes if one.id == sandbox.object_id), 0.0)
 
 
 @contextlib.contextmanager
@@ -101,6 +155,7 @@ class Client:
     def __init__(self, settings: ModalSettings) -> None:
         self._settings = settings
         self._environment = settings.environment or None
+        self._named: dict[str, modal.Volume] = {}
 
     @cached_property
     def _app(self) -> modal.App:
@@ -110,15 +165,23 @@ class Client:
     @cached_property
     def _volume(self) -> modal.Volume:
         with translated():
-            return modal.Volume.from_name(
-                self._settings.state_volume, create_if_missing=True, version=2, environment_name=self._environment
+            return self._volume_named(self._settings.state_volume, version=2, make=True)
+
+    def _volume_named(self, name: str, *, version: int | None = None, make: bool = False) -> modal.Volume:
+        """Looked up once; so nothing but the call for it is made again when the limit for volumes is reached."""
+        if name not in self._named:
+            found = modal.Volume.from_name(
+                name, create_if_missing=make, version=version, environment_name=self._environment
             )
+            self._named[name] = _patiently(found.hydrate)
+        return self._named[name]
 
     def list_files(self, folder: str) -> list[str]:
         """The paths of all files below a folder of the state volume."""
         with translated():
             try:
-                entries = self._volume.listdir(folder, recursive=True)
+                volume = self._volume
+                entries = _patiently(lambda: volume.listdir(folder, recursive=True))
             except (modal.exception.NotFoundError, FileNotFoundError):
                 return []
             return [entry.path for entry in entries if entry.type is FileEntryType.FILE]
@@ -126,17 +189,63 @@ class Client:
     def read_file(self, path: str) -> bytes:
         """Raises `ProviderNotFound`."""
         with translated():
-            return b"".join(self._volume.read_file(path))
+            volume = self._volume
+            return _patiently(lambda: b"".join(volume.read_file(path)))
 
     def write_file(self, path: str, data: bytes) -> None:
         """Writes a file of the state volume; one that is there is replaced."""
-        with translated(), self._volume.batch_upload(force=True) as batch:
-            batch.put_file(io.BytesIO(data), path)
+        volume = self._volume
+
+        def upload() -> None:
+            with volume.batch_upload(force=True) as batch:
+                batch.put_file(io.BytesIO(data), path)
+
+        with translated():
+            _patiently(upload)
 
     def remove_files(self, path: str, *, recursive: bool = False) -> None:
         """What is gone already is no error."""
         with contextlib.suppress(ProviderNotFound), translated():
-            self._volume.remove_file(path, recursive=recursive)
+            volume = self._volume
+            _patiently(lambda: volume.remove_file(path, recursive=recursive))
+
+    def make_volume(self, name: str, version: int) -> None:
+        """Makes a volume unless there is one of the name."""
+        with translated():
+            self._volume_named(name, version=version, make=True)
+
+    def volume_names(self) -> list[str]:
+        """The names of all volumes of the environment."""
+        environment = self._environment or ""
+        with translated():
+            return [
+                f"{one.name}" for one in _patiently(lambda: modal.Volume.objects.list(environment_name=environment))
+            ]
+
+    def volume_files(self, name: str, folder: str, *, recursive: bool) -> list[HostFile]:
+        """What is in a folder of a volume, nothing when either is not there."""
+        try:
+            with translated():
+                volume = self._volume_named(name)
+                entries = _patiently(lambda: volume.listdir(folder or "/", recursive=recursive))
+        except ProviderNotFound:
+            return []
+        return [
+            HostFile(entry.path.strip("/"), entry.type is FileEntryType.DIRECTORY, entry.size, entry.mtime)
+            for entry in entries
+        ]
+
+    def read_volume(self, name: str, path: str, start: int, length: int | None) -> bytes:
+        """Raises `ProviderNotFound`."""
+        with translated():
+            volume = self._volume_named(name)
+            return bytes(_patiently(lambda: _read_range(volume, path, start, length or 0)))
+
+    def delete_volume(self, name: str) -> None:
+        """What is gone already is no error."""
+        self._named.pop(name, None)
+        with contextlib.suppress(ProviderNotFound), translated():
+            _patiently(lambda: modal.Volume.objects.delete(name, environment_name=self._environment))
 
     def build_image(self, request: ImageRequest, log: Callable[[str], None]) -> str:
         """The id of an image. One that is there is not built; what a build writes goes to `log` as it comes.
@@ -214,7 +323,7 @@ class Client:
             return str(sandbox.object_id), Endpoint(address, port)
 
     def _user_volume(self, name: str) -> modal.Volume:
-        return modal.Volume.from_name(name, create_if_missing=True, environment_name=self._environment)
+        return self._volume_named(name, make=True)
 
     def running(self) -> set[str]:
         """The ids of all sandboxes of the app that run. May be a minute old."""
@@ -258,6 +367,13 @@ class Client:
         result = inner._impl.result
         status = type(result).GenericStatus.Name(result.status).removeprefix("GENERIC_STATUS_").lower()
         return Ending(code, status, str(result.exception))
+
+    def ended_at(self, sandbox_id: str, tags: dict[str, str]) -> float | None:
+        """When a sandbox ended that carries `tags`; None when it has not, or Modal does not say."""
+        with contextlib.suppress(ProviderNotFound), translated():
+            ended = _finished_at(modal.Sandbox.from_id(sandbox_id), f"{self._app.app_id}", tags)
+            return float(ended) or None
+        return None
 
     def wait_ended(self, sandbox_id: str) -> None:
         """Waits until a sandbox has ended, however it did."""

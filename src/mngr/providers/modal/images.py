@@ -13,6 +13,7 @@ from mngr.providers.modal.requests import ImageRequest
 _SCRIPTS = (
     *("supervisor.sh", "watch.sh", "install-packages.sh", "start-agent.sh", "run-agent.sh", "stop-agents.sh"),
     *("remove-agent.sh", "adopt-agents.sh", "probe.sh"),
+    *("log-lib.sh", "log-writer.sh", "log-times.sh", "read-log.sh", "event.sh", "sync.sh"),
 )
 
 
