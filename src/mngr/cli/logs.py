@@ -17,6 +17,7 @@ from mngr.cli.steps import steps
 from mngr.errors import NotFound, UsageError
 from mngr.hosts.host_dir import Where
 from mngr.operations import logs
+from mngr.operations.finding import Found, look
 
 _ALL = "all"
 
@@ -44,12 +45,9 @@ def command(
     if tail is not None and since is not None:
         raise UsageError("--tail, --since: give one of them")
     where = Where(tail=tail, since_s=_seconds(since))
-    if source is None or source == _ALL:
-        known = logs.sources(name)
-        source = source or ("output" if known[0] == "output" else _ALL)
     if follow:
-        return _follow(output, name, source, where, raw=raw)
-    return _show(output, name, [*known] if source == _ALL else [source], where, raw=raw)
+        return _follow(output, name, source or "output", where, raw=raw)
+    return _show(output, look(name, destroyed=True), source, where, raw=raw)
 
 
 def _seconds(since: str | None) -> int | None:
@@ -59,12 +57,15 @@ def _seconds(since: str | None) -> int | None:
         raise UsageError(f"--since {since}: {error}") from None
 
 
-def _show(output: Output, name: str, sources: list[str], where: Where, *, raw: bool) -> int:
+def _show(output: Output, named: Found, wanted: str | None, where: Where, *, raw: bool) -> int:
     render.check_format(output.form)
+    known = logs.sources(named)
+    wanted = wanted or ("output" if "output" in known else _ALL)
+    sources = known if wanted == _ALL else (wanted,)
     found = []
     for source in sources:
         try:
-            found.append(logs.read(name, source, where))
+            found.append(logs.read(named, source, where))
         except NotFound:
             # Nothing was built for a clone.
             if len(sources) == 1 or source != "build":
@@ -101,7 +102,7 @@ def _value(one: logs.Read, *, raw: bool) -> dict[str, Any]:
 
 def _follow(output: Output, name: str, source: str, where: Where, *, raw: bool) -> int:
     if source == _ALL:
-        raise UsageError(f"--follow: needs one log; add --source {'|'.join(logs.sources(name))}")
+        raise UsageError(f"--follow: needs one log; add --source {'|'.join(logs.AGENT_SOURCES)}")
     if output.form not in ("human", "jsonl"):
         raise UsageError(f"--follow: goes with --format human or jsonl, not {output.form}")
     pieces = logs.follow(name, source, where, steps(output).say)

@@ -22,10 +22,11 @@ def events(name: str, since_s: int | None = None) -> tuple[list[dict[str, Any]],
 
     Of a host that ended without a word the last one is what the provider says. Raises as `logs.read`.
     """
-    found = logs.read(name, _SOURCE, Where())
+    named = look(name, destroyed=True)
+    found = logs.read(named, _SOURCE, Where())
     parsed = [event for event in map(_parse, found.data.splitlines()) if event is not None]
     if not found.live:
-        parsed += _end_of(look(name, destroyed=True).host, parsed[-1] if parsed else {})
+        parsed += _end_of(named.host, parsed[-1] if parsed else {})
     first = 0.0 if since_s is None else time.time() - since_s
     return [event for event in parsed if event.get("time", 0.0) >= first], found.note
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mngr import durations
@@ -33,14 +34,13 @@ class Read:
     note: str = ""
 
 
-def sources(name: str) -> tuple[str, ...]:
-    """What can be read of an agent, or of a host that was named itself. Raises `AgentNotFound`."""
-    return AGENT_SOURCES if look(name, destroyed=True).agent else HOST_SOURCES
+def sources(found: Found) -> tuple[str, ...]:
+    """What can be read of an agent, or of a host that was named itself, the most interesting first."""
+    return AGENT_SOURCES if found.agent else HOST_SOURCES
 
 
-def read(name: str, source: str, where: Where) -> Read:
-    """Raises `AgentNotFound`; `NotFound` when the host does not run and has no volume, or nothing was built for it."""
-    found = look(name, destroyed=True)
+def read(found: Found, source: str, where: Where) -> Read:
+    """Raises `NotFound` when the host does not run and has no volume, or nothing was built for it."""
     if source == "build":
         return _build(found, where)
     path = _path(found.agent, source)
@@ -48,10 +48,12 @@ def read(name: str, source: str, where: Where) -> Read:
         with host_dir.reading(found.target, path, where) as stream:
             return Read(source, b"".join(stream.pieces), stream.place, live=True)
     files = offline.files_of(found.host)
-    stream = files.log(path, where)
-    data = b"".join(stream.pieces)
-    status = files.status()
-    return Read(source, data, stream.place, live=False, as_of=status.time if status else None, note=age(found, status))
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(files.status)
+        kept = files.log(path, where)
+        data = b"".join(kept.pieces)
+        status = pending.result()
+    return Read(source, data, kept.place, live=False, as_of=status.time if status else None, note=age(found, status))
 
 
 def age(found: Found, status: offline.Status | None) -> str:
@@ -105,7 +107,7 @@ def follow(name: str, source: str, where: Where, tell: Callable[[str], None]) ->
     Raises `AgentNotFound` when there is no such agent at first.
     """
     if source == "build":
-        yield read(name, source, where).data
+        yield read(look(name), source, where).data
         return
     reached = _Reached(where)
     found = look(name)
@@ -150,13 +152,14 @@ def _rest(found: Found, path: str, reached: _Reached, tell: Callable[[str], None
         tell(text)
         reached.told = text
     try:
-        stream = offline.files_of(host).log(path, reached.where)
+        files = offline.files_of(host)
     except NotFound:
         return
-    before = reached.where
-    place = stream.place
+    stream = files.log(path, reached.where)
+    before, place = reached.where, stream.place
     for piece in stream.pieces:
         place += len(piece)
         yield piece
     if before.place is None or place > before.place:
-        reached.at(before.boot or stream.boot, place)
+        status = files.status()
+        reached.at(status.boot if status else before.boot, place)

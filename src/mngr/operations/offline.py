@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from mngr.errors import NotFound, ProviderNotFound
-from mngr.hosts.host_dir import LogStream, Where
+from mngr.hosts.host_dir import Where
 from mngr.models import Host, HostVolume
 from mngr.operations.finding import provider_of
 from mngr.providers.base import SupportsHostVolume
@@ -27,6 +27,14 @@ class Status(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Committed:
+    """What a log holds from `place` on, in pieces."""
+
+    place: int
+    pieces: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class HostFiles:
     """The volume of one host, and who can read it."""
 
@@ -40,12 +48,11 @@ class HostFiles:
         except (ProviderNotFound, msgspec.DecodeError):
             return None
 
-    def log(self, path: str, where: Where) -> LogStream:
-        """What a log holds from `where` on; nothing when it was never written. The boot is the last that committed."""
+    def log(self, path: str, where: Where) -> Committed:
+        """What a log holds from `where` on; nothing when it was never written."""
         log = _Log(self, path)
-        status = self.status()
         start = log.place(where)
-        return LogStream(status.boot if status else "", start, log.read(start))
+        return Committed(start, log.read(start))
 
 
 def files_of(host: Host) -> HostFiles:

@@ -12,7 +12,11 @@ while [ "$pairs" -gt 0 ]; do
     key=$1
     value=$2
     shift 2
-    [ -z "$value" ] || set -- "$@" --arg "$key" "$value"
+    case $value in
+        '') ;;
+        *[!0-9]* | 0?*) set -- "$@" --arg "$key" "$value" ;;
+        *) set -- "$@" --argjson "$key" "$value" ;;
+    esac
     pairs=$((pairs - 2))
 done
 [ "$agent" = - ] || set -- --arg agent "$agent" "$@"

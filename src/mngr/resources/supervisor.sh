@@ -116,13 +116,13 @@ stop() {
     sync
     exit "$1"
 }
-trap 'stop 0 "asked to by a signal"' TERM INT
+trap 'stop 0 "terminated from outside of mngr"' TERM INT
 
 # Whoever wants something of this program writes a line; opening both ways keeps the pipe from ending.
 exec 3<>"$control"
 while read -r order <&3; do
     case $order in
-        stop) stop 0 'asked to' ;;
+        stop) stop 0 'stopped by user' ;;
         idle) stop 20 'idle' ;;
         lifetime) stop 21 'its lifetime is nearly over' ;;
         gone) stop 22 'all agents have ended' ;;
