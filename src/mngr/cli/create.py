@@ -14,7 +14,7 @@ from mngr.cli.app import Output, common_options
 from mngr.cli.steps import steps, with_steps
 from mngr.errors import UsageError
 from mngr.models import AgentView, IdleMode
-from mngr.operations.create import Request, create
+from mngr.operations.create import Request, create, create_on
 from mngr.providers.base import Progress
 
 
@@ -43,6 +43,7 @@ class _Create(click.Command):
     default=Path(),
     help="The folder of the project that travels with the agent.  [default: this one]",
 )
+@click.option("--host", metavar="AGENT|HOST", help="Put the agent on the running host of another.")
 @click.option("--snapshot", metavar="ID|NAME", help="Begin from a snapshot of another host instead of an image.")
 @click.option("--idle-timeout", metavar="TIME", help="End the host when it was idle so long.  [default: 30m]")
 @click.option(
@@ -69,6 +70,7 @@ def command(
     many: tuple[str, ...],
     source: Path,
     snapshot: str | None,
+    host: str | None,
     **policy: Any,
 ) -> int:
     """Create an agent called NAME on a host of its own and start it.
@@ -90,13 +92,23 @@ def command(
         made = with_steps(output, lambda progress: _from_snapshot(snapshot, name, agent_type, arguments, progress))
     else:
         request = Request(name, agent_type, provider, arguments, words, source.absolute(), said)
-        made = with_steps(output, lambda progress: create(request, progress))
+        if host:
+            _nothing_about_a_new_host(words, said)
+            made = with_steps(output, lambda progress: create_on(host, request, progress))
+        else:
+            made = with_steps(output, lambda progress: create(request, progress))
     render.agent(made, output.form, "" if output.quiet else f"{name} is running; attach: mngr connect {name}")
     if connect and output.form == "human" and sys.stdin.isatty() and sys.stdout.isatty():
         from mngr.operations.execution import connect as attach
 
         return attach(name, steps(output))
     return 0
+
+
+def _nothing_about_a_new_host(words: tuple[str, ...], said: dict[str, Any]) -> None:
+    given = [*words, *said]
+    if given:
+        raise UsageError(f"--host: the host is there already, so nothing can be said of it: {', '.join(given)}")
 
 
 def _policy(said: dict[str, Any]) -> dict[str, Any]:

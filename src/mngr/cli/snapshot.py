@@ -28,13 +28,6 @@ class _Snapshot(click.Group):
             args = ["create", *args]
         return super().resolve_command(ctx, args)
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in (*_VERBS, "-h", "--help") and any(arg == "-" or arg[0] != "-" for arg in args):
-            first = next(arg for arg in args if arg == "-" or not arg.startswith("-"))
-            if first not in _VERBS:
-                args = ["create", *args]
-        return super().parse_args(ctx, args)
-
 
 @click.group("snapshot", cls=_Snapshot)
 @common_options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,11 +13,13 @@ import msgspec
 
 from mngr import config, ids
 from mngr.agents import registry as agent_types
-from mngr.errors import NameTaken, ProviderConflict
+from mngr.errors import MngrError, NameTaken, NotRunning, ProviderConflict
 from mngr.hosts import agents, known, transfer
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentView, Host, HostState, SnapshotKind
 from mngr.operations import making
+from mngr.operations.changing import changing
+from mngr.operations.finding import provider_of, targets
 from mngr.operations.listing import view
 from mngr.operations.snapshots import SnapshotRequest, take_held
 from mngr.providers import registry as providers
@@ -38,6 +41,18 @@ class Request:
     source: Path
     policy: Mapping[str, Any] = field(default_factory=dict)
 
+    def agent(self) -> Agent:
+        """Raises `UsageError`."""
+        ids.check_name(self.name)
+        return Agent(
+            id=ids.new_agent_id(),
+            name=self.name,
+            type=self.type,
+            command=agent_types.agent_type(self.type).command(self.arguments),
+            work_dir=f"{_WORK}/{self.name}",
+            created_at=time.time(),
+        )
+
 
 def create(request: Request, progress: Progress) -> AgentView:
     """Makes the host, carries the project there, starts the agent.
@@ -47,22 +62,13 @@ def create(request: Request, progress: Progress) -> AgentView:
     raise.
     """
     settings = config.load()
-    ids.check_name(request.name)
-    command = agent_types.agent_type(request.type).command(request.arguments)
+    agent = request.agent()
     provider = providers.provider(request.provider, settings)
     plan = provider.plan(request.build_args)
     policy = msgspec.structs.replace(provider.policy(), **request.policy)
     for note in plan.notes:
         progress.log(f"{note}\n")
     making.make_room(provider, request.name, progress)
-    agent = Agent(
-        id=ids.new_agent_id(),
-        name=request.name,
-        type=request.type,
-        command=command,
-        work_dir=f"{_WORK}/{request.name}",
-        created_at=time.time(),
-    )
     with making.begun(provider, agent, plan.options, policy, progress) as record:
         record = provider.prepare(record, plan, progress)
         try:
@@ -81,4 +87,33 @@ def create(request: Request, progress: Progress) -> AgentView:
         agents.start(target, agent, {})
         record = provider.save(record)
     ready = Host(record=record, state=HostState.RUNNING, endpoint=host.endpoint)
+    return view(ready, agent, AgentProbe(running=True, exit_code=None))
+
+
+def create_on(host_name: str, request: Request, progress: Progress) -> AgentView:
+    """Makes one more agent on a host that runs. A failure or an interrupt leaves the host as it was.
+
+    Raises `AgentNotFound`, `NotRunning`, `UsageError`, `NameTaken` and what the steps raise.
+    """
+    agent = request.agent()
+    host = targets([host_name])[0].host
+    making.make_room(provider_of(host), request.name, progress)
+    with changing(host, progress) as (provider, record):
+        endpoint = provider.endpoint(record) if record.state is HostState.RUNNING else None
+        if endpoint is None:
+            raise NotRunning(record.agents[0].name if record.agents else record.name, record.state.value)
+        target = known.target(record, endpoint)
+        record = provider.save(msgspec.structs.replace(record, agents=(*record.agents, agent)))
+        try:
+            progress("sending the project")
+            transfer.send_project(target, request.source, agent.work_dir, f"mngr/{agent.name}")
+            progress("starting the agent")
+            agents.start(target, agent, {})
+        except BaseException:
+            rest = tuple(other for other in record.agents if other.id != agent.id)
+            provider.save(msgspec.structs.replace(record, agents=rest))
+            with contextlib.suppress(MngrError):
+                agents.remove(target, agent)
+            raise
+    ready = Host(record=record, state=HostState.RUNNING, endpoint=endpoint)
     return view(ready, agent, AgentProbe(running=True, exit_code=None))

@@ -37,11 +37,12 @@ for pane in $panes; do
     kill -KILL "$pane" 2>/dev/null
 done
 for id in "$@"; do
+    # Whoever ended by our signal wrote down an exit code; it did not end by itself.
+    rm -f "$host_dir/agents/$id/exit_code"
     if [ "$whole_host" = 1 ]; then
-        # Whoever ended by our signal wrote down an exit code of its own, and is to run again all the same.
         : >"$host_dir/agents/$id/autostart"
     else
-        rm -f "$host_dir/agents/$id/autostart" "$host_dir/agents/$id/exit_code"
+        rm -f "$host_dir/agents/$id/autostart"
         tmux kill-session -t "=mngr-$(cat "$host_dir/agents/$id/name")" 2>/dev/null
         sh "$(dirname "$0")/event.sh" "$id" stopped
     fi

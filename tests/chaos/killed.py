@@ -1,0 +1,47 @@
+"""Runs `mngr` and kills it, as SIGKILL does, at the N-th thing that it does to the outside: a call to the provider or
+to a host. Run as a program of its own: ``killed.py N before|after ARGUMENTS…``; N counts from 1.
+
+Ends with mngr's own code when fewer things than N are done.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from mngr.hosts import ssh
+from mngr.providers.modal.client import Client
+
+number, moment, *arguments = sys.argv[1:]
+_count = itertools.count(1)
+_lock = threading.Lock()
+
+
+def _deadly(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with _lock:
+            dies = next(_count) == int(number)
+        if dies and moment == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        value = function(*args, **kwargs)
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return value
+
+    return call
+
+
+for name, value in list(vars(Client).items()):
+    if callable(value) and not name.startswith("_"):
+        setattr(Client, name, _deadly(value))
+ssh.run = _deadly(ssh.run)
+
+sys.argv = ["mngr", *arguments]
+from mngr.cli.app import main  # noqa: E402
+
+main()
