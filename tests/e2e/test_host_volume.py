@@ -85,7 +85,7 @@ def test_a_volume_is_kept_on_request_and_removed_when_nobody_needs_it(
 
     # One that no record accounts for, and one of somebody else's.
     app = (user.home / "settings.toml").read_text().split('"')[1]
-    names = [f"{app}-{host}", f"other-{app}-{host}"]
+    names = [f"{app}-{host}", f"other-{host}"]
     code = "import modal, sys\nfor name in sys.argv[1:]: modal.Volume.objects.create(name)\n"
     subprocess.run([str(BIN / "python"), "-c", code, *names], check=True, env=clean_env(localmodal_server.env))
     found = json.loads(user.text("gc", "--format", "json"))["actions"]
@@ -93,3 +93,26 @@ def test_a_volume_is_kept_on_request_and_removed_when_nobody_needs_it(
     assert volumes(user) == {}
     code = "import modal, sys\nmodal.Volume.objects.delete(sys.argv[1])\n"
     subprocess.run([str(BIN / "python"), "-c", code, names[1]], check=True, env=clean_env(localmodal_server.env))
+
+
+def test_commands_wait_out_the_limit_for_volume_calls(user: User, localmodal_server: LocalModalServer) -> None:
+    """Modal limits how often volumes are asked; here every third call is refused."""
+    set_ = localmodal_server.run("faults", "set", "--error", "Volume*=RESOURCE_EXHAUSTED:1/3")
+    assert set_.returncode == 0, set_.stderr
+    try:
+        user.mngr("create", "calm", "--", AGENT)
+        user.mngr("snapshot", "create", "calm")
+        user.mngr("clone", "calm", "calmer")
+        user.mngr("stop", "calm")
+        assert "I am calm" in user.text("logs", "calm")
+        assert "stopped" in user.text("events", "calm")
+        assert json.loads(user.text("file", "cat", "calm", "/mngr/status.json"))["ended"] is True
+        assert len(user.text("file", "ls", "calm", "/mngr").splitlines()) > 4
+        assert len(volumes(user)) == 2
+        user.mngr("start", "calm")
+        assert json.loads(user.text("gc", "--format", "json"))["actions"] == []
+        assert set(user.listed()) == {"calm", "calmer"}
+        user.mngr("destroy", "calm", "calmer", "--force")
+        assert volumes(user) == {}
+    finally:
+        localmodal_server.run("faults", "clear")

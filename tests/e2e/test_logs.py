@@ -74,6 +74,17 @@ def counted(lines: list[str]) -> list[int]:
     return [int(line.split()[1]) for line in lines if line.startswith("line ")]
 
 
+def runs(lines: list[str]) -> list[list[int]]:
+    """What the counter counted in each of its runs."""
+    found: list[list[int]] = []
+    for line in lines:
+        if line == "first of all":
+            found.append([])
+        elif line.startswith("line "):
+            found[-1].append(int(line.split()[1]))
+    return found
+
+
 def test_logs_of_an_agent_that_runs_and_of_one_that_does_not(user: User, tmp_path: Path) -> None:
     user.mngr("create", "ann", "--", COUNTER)
     until(lambda: len(counted(user.text("logs", "ann").splitlines())) > 50)
@@ -135,16 +146,14 @@ def test_follow_goes_on_across_stop_and_start(user: User) -> None:
         until(lambda: followed.has("line 20"))
         user.mngr("stop", "fol")
         user.mngr("start", "fol")
-        until(lambda: followed.lines().count("first of all") == 2 and followed.lines()[-1] == "line 20")
+        until(lambda: len(runs(followed.lines())) == 2 and len(runs(followed.lines())[1]) > 20)
         # A line is there at once.
         user.mngr("exec", "fol", "echo hello from outside >$(tmux display-message -p -t =mngr-fol: '#{pane_tty}')")
         until(lambda: followed.has("hello from outside"))
         until(lambda: [json.loads(line)["type"] for line in happened.lines()][-1:] == ["started"])
     again = followed.lines()
-    second = len(again) - 1 - again[::-1].index("first of all")
-    before, after = counted(again[:second]), counted(again[second:])
-    assert before == [*range(1, len(before) + 1)]
-    assert after == [*range(1, len(after) + 1)]
+    for run in runs(again):
+        assert run == [*range(1, len(run) + 1)]
     whole = user.text("logs", "fol").splitlines()
     assert whole[: len(again) - 1] == again[:-1]
     kinds = [json.loads(line)["type"] for line in happened.lines()]
@@ -168,11 +177,9 @@ def test_after_a_sudden_end_all_that_was_committed_is_there(user: User) -> None:
         assert [one["type"] for one in happened] == ["created", "started", "snapshot", "ended"]
         assert "sandbox" in happened[-1]["reason"]
         user.mngr("start", "cut", "--snapshot", "first")
-        until(lambda: followed.lines()[-1] == "line 30" and followed.lines().count("first of all") == 2)
-    again = followed.lines()
-    second = len(again) - 1 - again[::-1].index("first of all")
-    after = counted(again[second:])
-    assert after == [*range(1, len(after) + 1)]
+        until(lambda: len(runs(followed.lines())) == 2 and len(runs(followed.lines())[1]) > 30)
+    for run in runs(followed.lines()):
+        assert run == [*range(1, len(run) + 1)]
     kinds = [json.loads(line)["type"] for line in user.text("events", "cut").splitlines()]
     assert kinds == ["created", "started", "snapshot", "ended", "booted", "started"]
 
@@ -192,3 +199,34 @@ def test_a_flood_is_bounded_and_slows_nobody(user: User) -> None:
     # The oldest went: what is there is not the first.
     assert value["place"] > 2_000_000
     assert len(value["log"].splitlines()) == 1000
+
+
+TAIL = """
+import sys
+from mngr.hosts.host_dir import Where
+from mngr.operations import logs
+from mngr.operations.finding import look
+from mngr.providers.modal.client import Client
+
+read, sizes = Client.read_volume, []
+def counting(self, *args):
+    data = read(self, *args)
+    sizes.append(len(data))
+    return data
+Client.read_volume = counting
+found = logs.read(look(sys.argv[1]), "output", Where(tail=100))
+print(len(found.data.splitlines()), found.place, sum(sizes))
+"""
+
+
+def test_the_end_of_a_large_log_is_read_and_no_more(user: User) -> None:
+    user.mngr("create", "big", "--setting", "providers.modal.volume_sync_interval=1h", "--", "sleep 1000")
+    user.mngr("exec", "big", "seq 30000000 | head -c 200000000 >$MNGR_AGENT_STATE_DIR/output.log")
+    user.mngr("stop", "big")
+    done = subprocess.run(
+        [str(BIN / "python"), "-c", TAIL, "big"], cwd=user.project, env=clean_env(user.env), capture_output=True
+    )
+    lines, place, fetched = map(int, done.stdout.split())
+    assert lines == 100
+    assert place > 199_990_000
+    assert fetched < 1_000_000

@@ -13,8 +13,8 @@ from mngr.models import HostFile, HostVolume
 if TYPE_CHECKING:
     from mngr.providers.modal.client import Client
 
-# Modal's limit for names of objects.
-_NAME_MAX = 64
+# Modal takes names shorter than 64 characters.
+_NAME_MAX = 63
 _HOST_ID_LENGTH = 25
 _HOST = re.compile(r"host-[a-z2-7]{20}")
 
