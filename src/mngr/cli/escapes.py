@@ -9,7 +9,7 @@ _SEQUENCE = re.compile(
     rb"\x1b\[[0-?]*[ -/]*([@-~])|\x1b[\]PX^_].*?(?:\x07|\x1b\\)|\x1b[ -/]+[0-~]|\x1b[0-Z\\`-~]", re.DOTALL
 )
 _OTHER = re.compile(rb"[\x00-\x06\x07\x08\x0b-\x0c\x0e-\x1a\x1c-\x1f\x7f]")
-_UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|[ -/]*|[\]PX^_][^\x07\x1b]{0,4096})?\x1b?$")
+_UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|[ -/]*|[\]PX^_][^\x07\x1b]{0,4096})?\x1b?\Z")
 
 
 class Stripper:

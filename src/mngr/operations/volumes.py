@@ -10,6 +10,7 @@ import msgspec
 
 from mngr import config
 from mngr.errors import NotFound, UsageError
+from mngr.hosts import locks
 from mngr.models import Host, HostState, HostVolume
 from mngr.operations.changing import changing
 from mngr.operations.finding import all_hosts
@@ -78,3 +79,4 @@ def destroy(chosen: Sequence[Found], progress: Progress) -> None:
             holder.delete_volume(one.volume)
             if record.state is HostState.DESTROYED and not record.snapshots:
                 holder.destroy(msgspec.structs.replace(record, volume=None), progress)
+                locks.forget(record.id)

@@ -20,6 +20,7 @@ here=$(dirname "$0")
 if [ ! -e "$state/created" ]; then
     : >"$state/created"
     sh "$here/event.sh" "$1" created
+    echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) agent $name ($1) is in $(cat "$state/work_dir")" >>"$host_dir/logs/provision.log"
 fi
 sh "$here/event.sh" "$1" started
 work_dir=$(cat "$state/work_dir")
