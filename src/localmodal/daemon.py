@@ -175,7 +175,8 @@ def purge(home: Home) -> None:
     down(home, end_sandboxes=False)
     asyncio.run(_purge_podman(home))
     for instance in home.path.glob(f"mounts/tracing/root/instances/localmodal-{home.tag}"):
-        instance.rmdir()  # left by a server that was killed; the kernel's own, and no folder to empty
+        with contextlib.suppress(OSError):
+            instance.rmdir()  # left by a server that was killed; the kernel's own, and no folder to empty
     for mount in sorted((home.path / "mounts").glob("*/root")):
         with contextlib.suppress(subprocess.CalledProcessError):
             if mount.is_mount():

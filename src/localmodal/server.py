@@ -45,7 +45,8 @@ from localmodal.services.links import Links
 from localmodal.services.mounts.backend import MountsBackend
 from localmodal.services.mounts.rpc import MountsRpc
 from localmodal.services.sandboxes.backend import SandboxesBackend
-from localmodal.services.sandboxes.lifecycle import Engine, Lifecycle
+from localmodal.services.sandboxes.lifecycle import Lifecycle
+from localmodal.services.sandboxes.live import Engine
 from localmodal.services.sandboxes.rpc import SandboxesRpc
 from localmodal.services.sandboxes.table import SandboxTable
 from localmodal.services.secrets.backend import SecretsBackend
@@ -121,17 +122,18 @@ class LocalModal:
         mounts = MountsBackend(store, home, blobs)
         volumes = VolumesBackend(*(store, home, environments, mounts, layers, Syncs(home.folder("mounts"), home.tag)))
         builder = Builder(podman, BaseImages(podman))
-        images = ImagesBackend(store, podman, builder, home.tag, secrets, mounts, layers.path)
+        images = ImagesBackend(store, podman, builder, home.tag, secrets, mounts, layers)
         self._stops.append(images.stop)
         table = SandboxTable(store)
-        images.in_use = table.images
-        await layers.sweep(images.layers())
+        images.disk.in_use = table.images
+        await images.disk.sweep()
         lifecycle = Lifecycle(home, table, engine, images, mounts, volumes)
         sandboxes = self._sandboxes = SandboxesBackend(table, lifecycle, apps, images)
         await volumes.views.start({sandbox.id for sandbox in table.unfinished()})
         self._stops.append(volumes.views.stop)
         self._stops.append(sandboxes.stop)
         sandboxes.resume()
+        images.disk.start()
         router = CommandRouterBackend(sandboxes, lifecycle, images, volumes)
 
         auth_rpc = AuthRpc(auth)
@@ -144,7 +146,7 @@ class LocalModal:
                 SecretsRpc(secrets),
                 BlobsRpc(blobs, links),
                 MountsRpc(mounts),
-                ImagesRpc(images, layers, environments),
+                ImagesRpc(images, environments),
                 VolumesRpc(volumes, links),
                 SandboxesRpc(
                     *(sandboxes, lifecycle, secrets, environments, lambda _task: (self.url, auth.sign(ROUTER))),

@@ -185,3 +185,4 @@ class AgentView(msgspec.Struct, frozen=True, kw_only=True):
     state: AgentState
     host: Host
     exit_code: int | None = None
+    out_of_memory: bool = False

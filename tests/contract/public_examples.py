@@ -5,27 +5,34 @@ Run by itself, so that it can run with another version of the SDK than the one t
 
 from __future__ import annotations
 
+import atexit
 import io
 import socket
+import uuid
 
 import modal
 
+# A run that failed must not be in the way of the next.
+NAME = f"example-{uuid.uuid4().hex[:8]}"
+
 app = modal.App.lookup("examples", create_if_missing=True)
 image = modal.Image.from_registry("debian:bookworm-slim")
-volume = modal.Volume.from_name("examples", create_if_missing=True, version=2)
+volume = modal.Volume.from_name(NAME, create_if_missing=True, version=2)
+atexit.register(modal.Volume.objects.delete, NAME)
 
 serve = '$s=IO::Socket::INET->new(LocalPort=>8000,Listen=>5);while($c=$s->accept){print $c "hi\\n";close $c}'
 sandbox = modal.Sandbox.create(
     *("perl", "-MIO::Socket", "-e", serve),
     app=app,
     image=image,
-    name="example",
+    name=NAME,
     tags={"kind": "example"},
     unencrypted_ports=[8000],
     volumes={"/vol": volume},
     readiness_probe=modal.Probe.with_tcp(8000),
     experimental_options={"enable_exit_snapshot": True},
 )
+atexit.register(sandbox.terminate)
 sandbox.wait_until_ready(timeout=60)
 
 process = sandbox.exec("sh", "-c", "cat; exit 4")
@@ -39,7 +46,7 @@ with socket.create_connection(sandbox.tunnels()[8000].tcp_socket, timeout=10) as
     assert connection.makefile().read() == "hi\n"
 
 assert sandbox.object_id in [found.object_id for found in modal.Sandbox.list(app_id=app.app_id)]
-assert modal.Sandbox.from_name("examples", "example").object_id == sandbox.object_id
+assert modal.Sandbox.from_name("examples", NAME).object_id == sandbox.object_id
 assert sandbox.get_tags() == {"kind": "example"}
 
 assert sandbox.exec("sh", "-c", "echo work >/root/work; echo inside >/vol/inside; sync /vol").wait() == 0

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from pathlib import Path
+import sqlite3
+import time
+from collections.abc import Callable
 
-from tests.conftest import User
+import pytest
 
-
-def test_a_dockerfile_with_context_args_and_secrets(user: User, tmp_path: Path) -> None:
-    folder = tmp_path / "image"
-    folder.mkdir()
-    (folder / "data.txt").write_text("from the context\n")
-    (folder / "Dockerfile").write_text(
-        "ARG BASE=bookworm\nFROM debian:$BASE-slim AS first\nRUN echo made >/made\n"
-        "FROM debian:bookworm-slim\nARG WHO=nobody\nENV COLOUR=blue\nCOPY --from=first /made /made\n"
-        "COPY data.txt /data.txt\nRUN echo $WHO >/who\n"
-        'RUN --mount=type=secret,id=TOKEN test "$(cat /run/secrets/TOKEN)" = sesame-open && echo seen >/seen\n'
-        "WORKDIR /srv\nUSER nobody\n"
-    )
-    words = [f"dockerfile={folder / 'Dockerfile'}", "docker-build-arg=WHO=ann", "secret=TOKEN"]
-    args = [part for word in words for part in ("-b", word)]
-    user.mngr("create", "img", *args, "--", "sleep 1000", TOKEN="sesame-open")
-    shown = user.text("exec", "img", "cat /made /data.txt /who /seen; echo $COLOUR; id -un")
-    assert shown == "made\nfrom the context\nann\nseen\nblue\nroot\n"
-    assert "STEP" in user.text("logs", "img", "--source", "build")
-    found = user.mngr("exec", "img", "grep -rs sesame-open / --exclude-dir=proc --exclude-dir=sys", check=None)
-    assert found.stdout == b""
+from tests.conftest import LocalModalServer, User
 
 
-def test_a_failed_step_is_told_and_its_log_is_kept(user: User, tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_text("FROM debian:bookworm-slim\nRUN echo the reason; exit 3\n")
-    failed = user.mngr("create", "bad", "-b", f"dockerfile={tmp_path / 'Dockerfile'}", "--", "x", check=1)
-    assert b"the image could not be built" in failed.stderr
-    assert b"exit 3" in failed.stderr
-    assert b"the reason" in failed.stderr
-    assert "the reason" in user.text("logs", "bad", "--source", "build")
-    assert user.listed()["bad"]["host"]["state"] == "FAILED"  # type: ignore[index]
-
-
-def test_offline(user: User) -> None:
-    user.mngr("create", "off", "-b", "offline", "--", "sleep 1000")
-    route = "ip=$(awk '$2 == \"00000000\" {print $3}' /proc/net/route); echo ${#ip}"
-    assert user.text("exec", "off", route) == "8\n"
-    # The way out is shut for TCP and for names; the way in is the one that this command takes.
-    tried = user.mngr("exec", "off", "curl -sS --max-time 3 http://203.0.113.1/; getent hosts example.com", check=None)
-    assert tried.returncode != 0
-    assert user.listed()["off"]["host"]["options"]["offline"] is True  # type: ignore[index]
+def wait_until(true: Callable[[], bool], *, within_s: float = 60) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline
 
 
 def test_limits(user: User) -> None:
@@ -56,6 +26,11 @@ def test_limits(user: User) -> None:
     assert user.text("exec", "lim", "echo $GREETING") == "hello there\n"
     eat = "perl -e '$x = \"x\" x (900 * 1024 * 1024); print length $x'"
     assert user.mngr("exec", "lim", eat, check=None).returncode == 137
+    user.mngr("create", "eater", *args, "--", eat)
+    wait_until(lambda: user.listed()["eater"]["state"] == "DONE")
+    assert user.listed()["eater"]["out_of_memory"] is True
+    assert "exit code 137, out of memory" in user.text("list")
+    assert user.listed()["lim"]["out_of_memory"] is False
     fits = "perl -e '$x = \"x\" x (100 * 1024 * 1024); print length $x'"
     assert user.text("exec", "lim", fits) == "104857600"
     # A loop of half a core's share needs about twice its own time.
@@ -68,21 +43,83 @@ def test_volumes(user: User) -> None:
     name = f"data-{user.home.parent.name}"[:60].rstrip("-")
     user.mngr("create", "one", "-b", f"volume={name}:/data", "-b", f"volume={name}-b:/more", "--", "sleep 1000")
     user.mngr("exec", "one", "echo kept >/data/file; echo other >/more/file; sync /data /more")
-    user.mngr("destroy", "one", "--force")
+    # The same volume in two sandboxes at a time: what one has committed the other sees.
     user.mngr("create", "two", "-b", f"volume={name}:/elsewhere", "--", "sleep 1000")
     assert user.text("exec", "two", "cat /elsewhere/file") == "kept\n"
+    user.mngr("exec", "two", "echo back >/elsewhere/answer; sync /elsewhere")
+    assert user.text("exec", "one", "cat /data/answer") == "back\n"
+    user.mngr("destroy", "one", "--force")
+    user.mngr("destroy", "two", "--force")
+    user.mngr("create", "three", "-b", f"volume={name}-b:/b", "-b", f"volume={name}:/a", "--", "sleep 1000")
+    assert user.text("exec", "three", "cat /a/file /a/answer /b/file") == "kept\nback\nother\n"
 
 
-def test_a_gpu_that_is_not_there(user: User) -> None:
-    refused = user.mngr("create", "gpu", "-b", "gpu=h100", "--", "x", check=1)
-    assert b"GPU H100:1 was asked for" in refused.stderr
+@pytest.mark.parametrize(("gpu", "asked"), [("h100", "H100:1"), ("H100:2", "H100:2"), ("any", "ANY:1")])
+def test_a_gpu_that_is_not_there(user: User, gpu: str, asked: str) -> None:
+    """What localmodal says is what it was asked for on the wire; then what to try."""
+    refused = user.mngr("create", "gpu", "-b", f"gpu={gpu}", "--", "x", check=1).stderr.decode().splitlines()
+    assert refused[0] == (
+        f"mngr: Modal: GPU {asked} was asked for; localmodal runs on this machine, and it offers no GPU."
+    )
+    assert (
+        refused[1]
+        == f"mngr: what to try: look at gpu={gpu if gpu == 'any' else gpu.upper()}; see: mngr help build-args"
+    )
     assert user.running_sandboxes() == 0
 
 
-def test_where_it_runs_is_told(user: User) -> None:
+def test_where_it_runs_is_told(user: User, localmodal_server: LocalModalServer) -> None:
     user.mngr("create", "reg", "-b", "region=us-east", "-b", "cloud=aws", "--", "sleep 1000")
-    options = user.listed()["reg"]["host"]["options"]  # type: ignore[index]
+    host = user.listed()["reg"]["host"]
+    options, sandbox_id = host["options"], host["sandbox_id"]  # type: ignore[index]
     assert (options["region"], options["cloud"]) == ("us-east", "aws")
+    # What came over the wire is what the server has written down of the sandbox.
+    with contextlib.closing(sqlite3.connect(localmodal_server.home / "state.sqlite")) as database:
+        (record,) = database.execute("SELECT record FROM sandboxes WHERE id = ?", (sandbox_id,)).fetchone()
+    spec = json.loads(record)["spec"]
+    assert (spec["regions"], spec["cloud"]) == (["us-east"], "aws")
+
+
+def test_every_form_on_the_command_line(user: User) -> None:
+    """All that is wrong is told at once and nothing is made; the forms may be mixed."""
+    refused = user.mngr(
+        *("create", "x", "-b", "gpu=", "-b", "--cpu=none", "-b", "--memory none", "--build-arg", "timeout=none"),
+        *(
+            "--build-args",
+            "--region 'two words' volume=x \"env=B AD=1\"",
+            "-b",
+            "cidr-allowlist=x",
+            "-b",
+            "secret=NO_SUCH",
+        ),
+        *("-b", "file=/nonexistent/D", "-b", "ofline", "--", "sh"),
+        check=2,
+    )
+    said = refused.stderr.decode().splitlines()
+    for what in ("gpu=", "cpu=none", "memory=none", "timeout=none", "region=two words", "volume=x", "env=B AD=1"):
+        assert [line for line in said if line.startswith(f"mngr: build argument {what}: ")], said
+    assert "mngr: unknown build argument 'ofline'; did you mean 'offline'?" in said
+    assert len(said) == 11, said
+    assert user.listed() == {}
+
+
+def test_what_is_given_twice_is_noted(user: User) -> None:
+    twice = ["create", "x", "-v", "-b", "gpu=t4", "-b", "gpu=h100", "--", "sh"]
+    assert b"build argument gpu was given twice; h100 counts" in user.mngr(*twice, check=1).stderr
+
+
+def test_help_has_every_argument_with_its_default(user: User) -> None:
+    arguments = json.loads(user.text("help", "build-args", "--format", "json"))["build_args"]
+    table, of_create = user.text("help", "build-args"), user.text("create", "--help")
+    for name, about in arguments.items():
+        line = next(line for line in table.splitlines() if line.split()[0] == name)
+        assert about["help"].split(",")[0] in line
+        assert about["default"] in line
+        assert f"\n  {name} " in of_create
+    assert "[debian:bookworm-slim]" in of_create
+    assert {"gpu", "cpu", "memory", "image", "timeout", "region", "context-dir", "secret", "cidr-allowlist"} <= set(
+        arguments
+    )
 
 
 def test_settings_from_everywhere(user: User) -> None:

@@ -33,9 +33,9 @@ def comes_back(user: User, name: str) -> None:
     assert user.text("exec", name, "cat note") == "precious\n"
 
 
-def sandbox_processes(server: LocalModalServer, sandbox_id: str) -> list[int]:
+def sandbox_processes(home: Path, sandbox_id: str) -> list[int]:
     """The process ids of everything in a sandbox's container, the init last."""
-    env = clean_env({"CONTAINERS_CONF": str(server.home / "containers.conf")})
+    env = clean_env({"CONTAINERS_CONF": str(home / "containers.conf")})
     top = ["podman", "top", f"localmodal-{sandbox_id}", "hpid"]
     shown = subprocess.run(top, env=env, capture_output=True, text=True, check=True).stdout
     return sorted((int(word) for word in shown.split()[1:]), reverse=True)
@@ -104,7 +104,7 @@ def test_the_agent_runs_out_of_memory(user: User) -> None:
 def test_killed_from_outside(user: User, localmodal_server: LocalModalServer, what: str) -> None:
     user.mngr("create", "shot", "-b", "memory=0.5", "-b", "memory-limit=0.5", "--type", "command", "--", "sleep 1000")
     user.mngr("exec", "shot", NOTE)
-    processes = sandbox_processes(localmodal_server, host(user, "shot")["sandbox_id"])
+    processes = sandbox_processes(localmodal_server.home, host(user, "shot")["sandbox_id"])
     if what == "the container":
         os.kill(processes[-1], 9)
     elif what == "everything":
@@ -228,3 +228,32 @@ def test_restart_and_hosts_without_agents(user: User) -> None:
     assert b"what was changed since the last snapshot is lost" in warned.stderr
     user.mngr("start", "re")
     assert user.text("exec", "re", "ls") == "README.md\nstarts\n"
+
+
+def test_without_exit_snapshots(tmp_path: Path, user: User) -> None:
+    """An account that refuses them: said at create, no end for idleness, a snapshot before each end that mngr makes."""
+    user.env["LOCALMODAL_HOME"] = str(tmp_path / "localmodal")
+    env = clean_env(user.env)
+    try:
+        for args in (["up"], ["faults", "set", "--no-exit-snapshots"]):
+            subprocess.run([str(BIN / "localmodal"), *args], env=env, check=True, capture_output=True)
+        options = ("--idle-mode", "boot", "--idle-timeout", "2s", "--type", "command")
+        made = user.mngr("create", "plain", *options, "--", "sleep 1000")
+        assert b"this account gives no exit snapshots" in made.stderr
+        user.mngr("exec", "plain", f"{NOTE}; sleep 5")
+        assert host(user, "plain")["state"] == "RUNNING"
+        user.mngr("stop", "plain")
+        comes_back(user, "plain")
+        kinds = [one["kind"] for one in json.loads(user.text("snapshot", "list", "--format", "json"))["snapshots"]]
+        assert kinds == ["initial", "exit"]
+        user.mngr("exec", "plain", "echo lost >note; sync")
+        os.kill(sandbox_processes(tmp_path / "localmodal", host(user, "plain")["sandbox_id"])[-1], 9)
+        # What it was last kept as is all there is, and mngr says so.
+        assert ended(user, "plain")["state"] == "CRASHED"
+        started = user.mngr("start", "plain")
+        assert b"left no snapshot when it ended" in started.stderr
+        assert user.text("exec", "plain", "cat note") == "precious\n"
+        user.mngr("destroy", "plain", "--force")
+    finally:
+        purged = subprocess.run([str(BIN / "localmodal"), "purge", "--force"], env=env, capture_output=True, text=True)
+    assert purged.returncode == 0, purged.stderr

@@ -8,14 +8,17 @@ gets as environment variables come from a file mounted in the same way.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from localmodal.engine import dockerfile
+from localmodal.engine.dockerfile import Instruction, Stage
 from localmodal.engine.images import BaseImages, Log
 from localmodal.engine.podman import Podman
 from localmodal.errors import InvalidArgument, LocalModalError
@@ -26,14 +29,15 @@ _CA_VARIABLES = (
     *("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT"),
     *("NODE_EXTRA_CA_CERTS", "npm_config_cafile", "GIT_SSL_CAINFO"),
 )
+_CA_ARGUMENTS = Instruction("ARG", (), " ".join(_CA_VARIABLES))
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-_FROM = re.compile(r"(FROM\s+(?:--platform=\S+\s+)?)(\S+)(\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
-_COPY_FROM = re.compile(r"((?:COPY|ADD)\s.*?--from=)(\S+)", re.IGNORECASE)
-_ARG = re.compile(r"ARG\s+(\w+)(?:=(\S+))?", re.IGNORECASE)
-_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
-_RUN = re.compile(r"(RUN\s+(?:--\S+\s+)*)(.*)$", re.IGNORECASE | re.DOTALL)
-_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP (\d+)/(\d+): (.*)")
+_FROM = re.compile(r"(\S+)(?:\s+AS\s+(\S+))?$", re.IGNORECASE)
+_SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
+_LOAD_ENV = f". {_ENV_INSIDE}; "
+_STEP = re.compile(r"(?:\[(\d+)/\d+\] )?STEP (\d+)/\d+: (.*)")
 _TAIL_LINES = 15
+_CHUNK = 1 << 16
+_SHORTEST_MASK = 4
 
 
 class BuildFailed(LocalModalError):
@@ -63,40 +67,71 @@ class Builder:
 
     async def build(self, build: Build, log: Log) -> None:
         """Builds an image and tags it. Raises `BuildFailed`, `NotFound` for a base that is not to be had."""
-        commands = await self._with_bases(build, log)
+        instructions, files = await self._translate(build, log)
         with tempfile.TemporaryDirectory(prefix="localmodal-build-") as name:
             folder = Path(name)
             context = folder / "context"
             context.mkdir()
-            await asyncio.to_thread(_fill, context, build)
-            arguments = ["--file", str(folder / "Dockerfile"), *self._mounts(folder, build)]
-            extra = [f"ARG {' '.join(_CA_VARIABLES)}"] if _ca_bundle() else []
-            text = "\n".join(prepare(commands, after_from=extra, with_env=bool(build.secrets)))
-            (folder / "Dockerfile").write_text(text + "\n")
-            await self._run(build, [*arguments, str(context)], log)
+            await asyncio.to_thread(_fill, context, build.context, build.files)
+            heredocs = folder / "heredocs"
+            await asyncio.to_thread(_fill, heredocs, {}, files)
+            arguments = ["--build-context", f"{dockerfile.HEREDOCS}={heredocs}"] if files else []
+            arguments += ["--file", str(folder / "Dockerfile"), *self._mounts(folder, build)]
+            (folder / "Dockerfile").write_text("".join(f"{instruction}\n" for instruction in instructions))
+            await self._run(build, [*arguments, str(context)], _Steps(instructions), log)
 
-    async def _with_bases(self, build: Build, log: Log) -> list[str]:
-        """The commands with each base named as podman knows it."""
-        stages: set[str] = set()
-        arguments: dict[str, str] = {}
-        commands = []
-        for command in build.commands:
-            source = _FROM.match(command)
-            copied = _COPY_FROM.match(command)
-            argument = _ARG.match(command)
-            if argument:
-                arguments[argument[1]] = build.build_args.get(argument[1], (argument[2] or "").strip("\"'"))
-            if source:
-                name = _expand(source[2], arguments)
-                ref = name if name in stages else build.bases.get(name) or await self._bases.resolve(name, log)
-                commands.append(f"{source[1]}{ref}{source[3] or ''}")
-                if source[4]:
-                    stages.add(source[4])
-            elif copied and copied[2] in build.bases:
-                commands.append(command.replace(copied[0], f"{copied[1]}{build.bases[copied[2]]}", 1))
-            else:
-                commands.append(command)
-        return commands
+    async def _translate(self, build: Build, log: Log) -> tuple[list[Instruction], dict[str, bytes]]:
+        """The instructions with each base named as podman knows it, here-documents as files of their own context."""
+        names = {dockerfile.HEREDOCS}
+        outside = dict.fromkeys(("BUILDPLATFORM", "TARGETPLATFORM"), "linux/amd64")
+        before_from = True
+        stage = Stage()
+        done: list[Instruction] = []
+        files: dict[str, bytes] = {}
+        for instruction in dockerfile.parse(build.commands):
+            dockerfile.follow(stage, instruction, build.build_args, outside)
+            if instruction.keyword == "FROM":
+                before_from = False
+                done.append(await self._with_base(instruction, build, outside, names, log))
+                if _ca_bundle():
+                    done.append(_CA_ARGUMENTS)
+                continue
+            if before_from:
+                outside |= stage.variables
+            plain, more = dockerfile.without_heredocs(instruction, stage)
+            files |= more
+            done += [await self._prepared(one, stage, build, names, log) for one in plain]
+        return done, files
+
+    async def _with_base(
+        self, instruction: Instruction, build: Build, arguments: Mapping[str, str], names: set[str], log: Log
+    ) -> Instruction:
+        source = _FROM.match(instruction.text)
+        if source is None:
+            return instruction
+        ref = await self._image(dockerfile.expand(source[1], arguments), build, names, log)
+        if source[2]:
+            names.add(source[2].lower())
+        flags = tuple(dockerfile.expand(flag, arguments) for flag in instruction.flags)
+        return replace(instruction, flags=flags, text=f"{ref} AS {source[2]}" if source[2] else ref)
+
+    async def _image(self, name: str, build: Build, names: set[str], log: Log) -> str:
+        """What podman calls an image; the name or number of a stage stays as it is."""
+        if name.lower() in names or name.isdecimal():
+            return name
+        return build.bases.get(name) or await self._bases.resolve(name, log)
+
+    async def _prepared(
+        self, instruction: Instruction, stage: Stage, build: Build, names: set[str], log: Log
+    ) -> Instruction:
+        """The instruction with other images as podman knows them, and with the secrets' variables where it runs."""
+        source = instruction.flag("from")
+        if instruction.keyword == "COPY" and source:
+            others = (flag for flag in instruction.flags if not flag.startswith("--from="))
+            return replace(instruction, flags=(f"--from={await self._image(source, build, names, log)}", *others))
+        if instruction.keyword == "RUN" and build.secrets:
+            return _with_env(instruction, stage)
+        return instruction
 
     def _mounts(self, folder: Path, build: Build) -> list[str]:
         arguments: list[str] = []
@@ -109,15 +144,20 @@ class Builder:
             private = folder / "secrets"
             private.mkdir(mode=0o700)
             lines = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in build.secrets.items())
-            arguments += ["--volume", f"{_private(private / 'env', lines)}:{_ENV_INSIDE}:ro"]
+            environment = _private(private / "env", lines)
+            # Whatever user a step runs as gets its variables; on this machine the folder keeps others out.
+            environment.chmod(0o644)
+            arguments += ["--volume", f"{environment}:{_ENV_INSIDE}:ro"]
             for number, (key, value) in enumerate(build.secrets.items()):
                 arguments += ["--secret", f"id={key},src={_private(private / str(number), value)}"]
         for key, value in build.build_args.items():
             arguments += ["--build-arg", f"{key}={value}"]
         return arguments
 
-    async def _run(self, build: Build, arguments: list[str], log: Log) -> None:
-        options = ["--layers", "--network", "host", "--tag", build.tag, "--label", self._podman.label]
+    async def _run(self, build: Build, arguments: list[str], steps: _Steps, log: Log) -> None:
+        # The other format knows no SHELL.
+        options = ["--format", "docker", "--layers", "--network", "host"]
+        options += ["--tag", build.tag, "--label", self._podman.label]
         process = await self._podman.spawn(
             *("build", *options, *arguments),
             stdin=asyncio.subprocess.DEVNULL,
@@ -129,14 +169,14 @@ class Builder:
         step = ""
         tail: list[str] = []
         try:
-            while line := (await process.stdout.read(1 << 16)).decode(errors="replace"):
-                log(line)
-                for part in line.splitlines():
-                    started = _STEP.match(part)
-                    if started:
-                        step, tail = f"{started[1]} of {started[2]}: {started[3]}", []
-                    else:
-                        tail = [*tail[-_TAIL_LINES:], part]
+            async for line in _lines(process.stdout, _masks(build.secrets)):
+                started = _STEP.match(line)
+                if started is None:
+                    log(line)
+                    tail = [*tail[-_TAIL_LINES:], line.rstrip("\n")]
+                elif number := steps.number(int(started[1] or 1), int(started[2])):
+                    log(f"STEP {number}: {started[3]}\n")
+                    step, tail = f"{number.replace('/', ' of ')}: {started[3]}", []
             code = await process.wait()
         except asyncio.CancelledError:
             process.terminate()
@@ -147,29 +187,64 @@ class Builder:
             raise BuildFailed(f"step {step or '1'} failed:\n{reason}" if step else reason)
 
 
-def prepare(commands: Sequence[str], *, after_from: Sequence[str], with_env: bool) -> list[str]:
-    """The commands with `after_from` behind each FROM, and shell-form RUNs that load the secrets' variables."""
-    prepared: list[str] = []
-    for command in commands:
-        run = _RUN.match(command) if with_env else None
-        if run and not run[2].lstrip().startswith(("[", "<<")):
-            prepared.append(f"{run[1]}. {_ENV_INSIDE}; {run[2]}")
-        else:
-            prepared.append(command)
-        if _FROM.match(command):
-            prepared.extend(after_from)
-    return prepared
+class _Steps:
+    """Numbers steps as the Dockerfile has them: those that were added here do not count."""
+
+    def __init__(self, instructions: Sequence[Instruction]) -> None:
+        self._numbers: dict[tuple[int, int], int] = {}
+        stage = step = self._total = 0
+        for instruction in instructions:
+            stage, step = (stage + 1, 1) if instruction.keyword == "FROM" else (stage, step + 1)
+            if stage and instruction is not _CA_ARGUMENTS:
+                self._total += 1
+                self._numbers[stage, step] = self._total
+
+    def number(self, stage: int, step: int) -> str:
+        """``3/7`` for a step of a stage, empty for one that was added."""
+        found = self._numbers.get((stage, step))
+        return f"{found}/{self._total}" if found else ""
 
 
-def _expand(name: str, arguments: Mapping[str, str]) -> str:
-    """An image's name with the arguments that stand before FROM filled in."""
-    return _VARIABLE.sub(lambda found: arguments.get(found[1] or found[3], "") or found[2] or "", name)
+async def _lines(stream: asyncio.StreamReader, masks: Sequence[str]) -> AsyncIterator[str]:
+    """What a build writes as people are to see it, by lines as they end; one without an end is not held back long."""
+    rest = b""
+    while chunk := await stream.read(_CHUNK):
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield _shown(f"{line.decode(errors='replace')}\n", masks)
+        if len(rest) > _CHUNK:
+            yield _shown(rest.decode(errors="replace"), masks)
+            rest = b""
+    if rest:
+        yield _shown(rest.decode(errors="replace"), masks)
 
 
-def _fill(context: Path, build: Build) -> None:
-    for path, data in build.files.items():
+def _masks(secrets: Mapping[str, str]) -> list[str]:
+    """What must not be seen: each line of each value, the longest first."""
+    return sorted(
+        {line for value in secrets.values() for line in value.splitlines() if len(line) >= _SHORTEST_MASK}, key=len
+    )[::-1]
+
+
+def _shown(text: str, masks: Sequence[str]) -> str:
+    text = text.replace(_LOAD_ENV, "")
+    for mask in masks:
+        text = text.replace(mask, "***")
+    return text
+
+
+def _with_env(instruction: Instruction, stage: Stage) -> Instruction:
+    words = instruction.words()
+    if words is None and Path(stage.shell[0]).name in _SHELLS:
+        return replace(instruction, text=f"{_LOAD_ENV}{instruction.text}")
+    words = words or [*stage.shell, instruction.text]
+    return replace(instruction, text=json.dumps(["/bin/sh", "-c", f'{_LOAD_ENV}exec "$@"', "sh", *words]))
+
+
+def _fill(context: Path, sources: Mapping[str, tuple[Path, int]], files: Mapping[str, bytes]) -> None:
+    for path, data in files.items():
         _below(context, path).write_bytes(data)
-    for path, (source, mode) in build.context.items():
+    for path, (source, mode) in sources.items():
         target = _below(context, path)
         target.write_bytes(source.read_bytes())
         target.chmod(mode or 0o644)

@@ -8,8 +8,10 @@ files, and ``kill -9 1`` inside has no effect.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,9 @@ from localmodal.engine.podman import Podman
 from localmodal.errors import FailedPrecondition
 
 _INIT = "/dev/localmodal-init"
+# More at once are ready no sooner, and the first of them a good deal later (measured on two cores).
+_STARTS_AT_ONCE = 4
+_REMOVALS_AT_ONCE = 2
 _ESTABLISHED = "01"
 _LISTEN = "0A"
 
@@ -53,6 +58,9 @@ class Containers:
     def __init__(self, podman: Podman, run_folder: Path) -> None:
         self._podman = podman
         self._pids = run_folder
+        # Nobody waits for what podman forgets; those who wait for a start shall have the processors.
+        self._starting = asyncio.Semaphore(_STARTS_AT_ONCE)
+        self._removing = asyncio.Semaphore(_REMOVALS_AT_ONCE)
 
     async def start(self, spec: ContainerSpec) -> int:
         """Starts a container; the host's process id of its init. Raises `PodmanFailed`."""
@@ -77,14 +85,20 @@ class Containers:
             args += ["--mount", option + (",ro" if bind.read_only else "")]
         args += ["--rootfs", str(spec.root), _INIT, "-P"]
         try:
-            await self._podman.run(*args)
+            async with self._starting:
+                await self._podman.run(*args)
             return int(pid_file.read_text())
         finally:
             pid_file.unlink(missing_ok=True)
 
     async def remove(self, name: str) -> None:
         """Ends a container at once and forgets it. A missing one is no error."""
-        await self._podman.run("rm", "--force", "--ignore", "--time", "0", name)
+        command = ("rm", "--force", "--ignore", "--time", "0", name)
+        async with self._removing:
+            # Of a container whose processes are gone while podman believes that it runs, the first call notes that
+            # it has stopped and then fails ("container state improper: stopped", seen with podman 4.3).
+            if (await self._podman.run(*command, check=False)).code:
+                await self._podman.run(*command)
 
     async def names(self) -> set[str]:
         """The names of all containers of this home, running or not."""
@@ -113,6 +127,18 @@ class Process:
 
     def alive(self) -> bool:
         return Process.of(self.pid) == self
+
+    async def kill(self) -> None:
+        """Kills the process and waits until it is gone; the first one of a container takes all of them along. One that
+        is gone is no error."""
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(self.pid)
+            try:
+                if self.alive():
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            finally:
+                os.close(descriptor)
+        await self.ended()
 
     async def ended(self) -> None:
         """Waits until the process is gone."""

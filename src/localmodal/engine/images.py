@@ -1,4 +1,5 @@
-"""Base images by name: the local store, then a registry, then, for Debian's, one made from Debian's packages."""
+"""Base images by name: the local store, then a registry, then, for Debian's and Python's, one made from Debian's
+packages."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from localmodal.engine.podman import Podman
@@ -16,12 +18,42 @@ from localmodal.errors import NotFound
 
 BASE_LABEL = "localmodal.base=1"
 _DEBIAN = re.compile(r"(?:docker\.io/)?(?:library/)?debian:([a-z]+|1[0-9])(?:-slim)?")
+_PYTHON = re.compile(r"(?:docker\.io/)?(?:library/)?python:(3\.\d+)(?:-slim)?(?:-(bookworm|trixie))?")
+_PYTHON_OF = {"bookworm": "3.11", "trixie": "3.13"}
 _SUITES = {"12": "bookworm", "13": "trixie", "latest": "stable"}
 _PULL_S = 60.0
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BASES = "localhost/localmodal-base"
 
+# Where Python's own images have it, and with a pip that installs without asking, as theirs does.
+_PYTHON_HOOK = """chroot "$1" sh -eu -c '
+for name in python python3; do ln -s /usr/bin/python3 /usr/local/bin/$name; done
+ln -s /usr/bin/pip3 /usr/local/bin/pip
+rm -f /usr/lib/python3*/EXTERNALLY-MANAGED'"""
+
 Log = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """An image that Debian's packages make: what it is called here, its suite, and mmdebstrap's options beside that."""
+
+    ref: str
+    suite: str
+    options: tuple[str, ...] = ()
+
+
+def _recipe(name: str) -> _Recipe | None:
+    """How to make the image `name` without a registry, None for one that only a registry has."""
+    debian = _DEBIAN.fullmatch(name)
+    if debian:
+        return _Recipe(f"{_BASES}/debian:{debian[1]}", _SUITES.get(debian[1], debian[1]))
+    python = _PYTHON.fullmatch(name)
+    suites = [suite for suite, version in _PYTHON_OF.items() if python and version == python[1]]
+    if python is None or not suites or python[2] not in (None, *suites):
+        return None
+    options = ("--include=python3,python3-pip,ca-certificates", f"--customize-hook={_PYTHON_HOOK}")
+    return _Recipe(f"{_BASES}/python:{python[1]}", suites[0], options)
 
 
 class BaseImages:
@@ -35,9 +67,8 @@ class BaseImages:
         """What podman calls the image `name`; what is tried goes to `log`. Raises `NotFound` when all fails."""
         if name == "scratch":
             return name
-        debian = _DEBIAN.fullmatch(name)
-        local = f"{_BASES}/debian:{debian[1]}" if debian else ""
-        for ref in filter(None, (name, local)):
+        recipe = _recipe(name)
+        for ref in (name, recipe.ref) if recipe else (name,):
             if not (await self._podman.run("image", "exists", ref, check=False)).code:
                 return ref
         tried = ["not in the local store"]
@@ -45,10 +76,10 @@ class BaseImages:
         if reason is None:
             return name
         tried.append(f"no registry gave it ({reason})")
-        if debian:
+        if recipe:
             if shutil.which("mmdebstrap"):
-                await self._bootstrap(_SUITES.get(debian[1], debian[1]), local, log)
-                return local
+                await self._bootstrap(recipe, log)
+                return recipe.ref
             tried.append("mmdebstrap, which could make it from Debian's packages, is not installed")
         raise NotFound(f"image {name}: {'; '.join(tried)}")
 
@@ -69,7 +100,8 @@ class BaseImages:
         self._unreachable = any(word in reason[0] for word in ("no such host", "connection refused", "timeout"))
         return reason[0][-300:]
 
-    async def _bootstrap(self, suite: str, ref: str, log: Log) -> None:
+    async def _bootstrap(self, recipe: _Recipe, log: Log) -> None:
+        ref, suite = recipe.ref, recipe.suite
         async with _only_one(ref):
             if not (await self._podman.run("image", "exists", ref, check=False)).code:
                 return
@@ -77,7 +109,7 @@ class BaseImages:
             archive = Path(os.environ.get("TMPDIR", "/var/tmp")) / f"localmodal-{suite}-{os.getpid()}.tar"  # noqa: S108
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *("mmdebstrap", "--quiet", "--variant=minbase", suite, str(archive)),
+                    *("mmdebstrap", "--quiet", "--variant=minbase", *recipe.options, suite, str(archive)),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.PIPE,

@@ -8,11 +8,13 @@ folders in one page (4,096 bytes).
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from localmodal import ids
+from localmodal.engine import merge
 from localmodal.errors import Internal, ResourceExhausted
 from localmodal.home import Home
 
@@ -27,6 +29,9 @@ class Layers:
     def __init__(self, home: Home) -> None:
         self._layers = home.folder("layers")
         self._mounts = home.folder("mounts")
+        # The kernel writes the whole disk behind a mount before it lets go of it; after the first of several little
+        # is left to write, whereas several at once hold up everybody.
+        self._unmounting = asyncio.Lock()
 
     def path(self, name: str) -> Path:
         """The folder that holds what layer `name` changes, in overlay's own form."""
@@ -56,35 +61,61 @@ class Layers:
         await _run("mount", "-t", "overlay", "overlay", "-o", options, str(folder / "root"), cwd=self._layers)
         return folder / "root"
 
-    async def keep(self, key: str) -> str:
-        """Ends the mount of `key` and keeps what was written as a new layer; its name. Takes no time by size."""
-        await self._unmount(key)
-        name = ids.short_name()
-        (self._mounts / key / "upper").rename(self._layers / name)
-        await self.discard(key)
-        return name
+    def keep(self, key: str, name: str) -> None:
+        """Makes what was written in the mount of `key`, in which no program runs any more, the layer `name`.
+
+        Takes no time by size: the mount stays until `discard`, since the kernel writes everything to disk before it
+        lets go of one. A second call does nothing. Raises `Internal` when there is nothing to keep.
+        """
+        upper, layer = self._mounts / key / "upper", self._layers / name
+        try:
+            upper.rename(layer)
+        except FileNotFoundError as error:
+            if not layer.is_dir():
+                raise Internal(f"what {key} wrote is gone from {upper}") from error
 
     async def copy(self, key: str) -> str:
         """Copies what was written in the mount of `key`, which goes on, into a new layer; its name.
 
         The caller keeps programs from writing meanwhile.
         """
+        async with self._new() as (name, folder):
+            await _run("cp", "-a", "--reflink=auto", f"{self._mounts / key / 'upper'}/.", str(folder))
+        return name
+
+    async def merge(self, names: Sequence[str]) -> str:
+        """A new layer that says what the layers `names`, oldest first, say together; its name. They stay."""
+        async with self._new() as (name, folder):
+            await self.put(names, folder)
+        return name
+
+    @asynccontextmanager
+    async def _new(self) -> AsyncIterator[tuple[str, Path]]:
+        """A name and an empty folder, which becomes the layer of that name unless an error comes."""
         name = ids.short_name()
         partial = self._layers / f"{name}.partial"
+        partial.mkdir(mode=0o755)
         try:
-            await _run("cp", "-a", "--reflink=auto", str(self._mounts / key / "upper"), str(partial))
+            yield name, partial
             partial.rename(self._layers / name)
         except BaseException:
             await remove_tree(partial)
             raise
-        return name
+
+    async def put(self, names: Sequence[str], target: Path) -> None:
+        """Puts the layers `names`, oldest first, on a folder that is a layer itself, such as podman's."""
+        folders = [str(self._layers / name) for name in names]
+        await _run(sys.executable, "-I", "-S", merge.__file__, str(target), *folders)
 
     async def discard(self, key: str) -> None:
-        """Ends the mount of `key` and removes what was written. A missing one is no error."""
+        """Ends the mount of `key` and removes what was written and not kept. A missing one is no error."""
         folder = self._mounts / key
-        if folder.exists():
-            await self._unmount(key)
-            await remove_tree(folder)
+        if not folder.exists():
+            return
+        async with self._unmounting:
+            if (folder / "root").is_mount():
+                await _run("umount", str(folder / "root"))
+        await remove_tree(folder)
 
     async def remove(self, names: Sequence[str]) -> None:
         """Removes layers. A missing one is no error."""
@@ -92,23 +123,16 @@ class Layers:
             await remove_tree(self._layers / name)
 
     async def sweep(self, needed: set[str]) -> None:
-        """Removes the layers that nobody needs any more, and what a crash left half copied."""
+        """Removes the layers that nobody needs any more, and what a crash left half copied. Only before anything is
+        made: a layer that is not recorded yet would be taken for one of those."""
         await self.remove([path.name for path in list(self._layers.iterdir()) if path.name not in needed])
-
-    async def size(self, name: str) -> int:
-        """Bytes that a layer takes on disk."""
-        return int((await _run("du", "-s", "-B1", str(self._layers / name))).split()[0])
-
-    async def _unmount(self, key: str) -> None:
-        root = self._mounts / key / "root"
-        if root.is_mount():
-            await _run("umount", str(root))
 
 
 async def remove_tree(path: Path) -> None:
-    """Removes a folder and all in it, off the event loop. A missing one is no error."""
+    """Removes a folder and all in it, off the event loop, but nothing that is mounted there. A missing one is no
+    error."""
     if path.exists():
-        await asyncio.to_thread(shutil.rmtree, path)
+        await _run("rm", "-rf", "--one-file-system", str(path))
 
 
 async def _run(*argv: str, cwd: Path | None = None) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from localmodal.engine.forwards import forwards, remove_stale
 from localmodal.engine.podman import Podman
 from localmodal.errors import Internal, ResourceExhausted
 
@@ -50,14 +51,26 @@ class Network:
             )
         described = await self._podman.json("network", "inspect", self.name)
         self._subnets = tuple(subnet["subnet"] for subnet in described[0]["subnets"])
+        mine = await self._podman.run("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={self._podman.label}")
+        await remove_stale(self.name, mine.text.split())
 
-    def reserve_port(self) -> int:
-        """A port of the loopback address that nobody listens on and that is not given out again until released."""
+    async def reserve_ports(self, count: int) -> list[int]:
+        """Ports of the loopback address that nobody listens on, that no rule of the kernel leads elsewhere, and that
+        are not given out again until released. Raises `ResourceExhausted`."""
+        if not count:
+            return []
+        led = {port for forward in await forwards() for port in forward.ports}
+        found: list[int] = []
         for port in TUNNEL_PORTS:
-            if port not in self._reserved and self._lock(port):
+            if port not in led and port not in self._reserved and self._lock(port):
                 if _is_free(port):
-                    return port
-                self.release_port(port)
+                    found.append(port)
+                else:
+                    self.release_port(port)
+            if len(found) == count:
+                return found
+        for port in found:
+            self.release_port(port)
         raise ResourceExhausted(f"no free port for a tunnel between {TUNNEL_PORTS.start} and {TUNNEL_PORTS.stop - 1}")
 
     def adopt_port(self, port: int) -> None:

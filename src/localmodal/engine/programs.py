@@ -57,6 +57,11 @@ class RunningProgram:
         if known is not None:
             (self._folder / "runner").write_text(f"{known.pid} {known.started}")
 
+    @property
+    def begun(self) -> bool:
+        """Whether it was started, as far as the disk tells."""
+        return (self._folder / "runner").exists()
+
     def ending(self) -> Ending | None:
         """How it ended, or None while it runs."""
         try:

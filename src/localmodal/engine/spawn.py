@@ -34,6 +34,8 @@ PR_CAPBSET_DROP = 24
 # <asm-generic/ioctls.h>; Python's termios has them from 3.12 on.
 _TIOCSPTLCK = 0x40045431
 _TIOCGPTN = 0x80045430
+# <linux/sched.h>
+_PF_EXITING = 0x4
 MAX_REQUEST = 1 << 20
 EXIT_NO_START = 127
 EXIT_KILLED = 128 + signal.SIGKILL
@@ -71,6 +73,7 @@ def _run(request: dict[str, Any], fds: list[int]) -> None:
     try:
         init = os.pidfd_open(request["init_pid"])
         cgroups, memory = _open_cgroups(request["init_pid"])
+        init_stat = os.open(f"/proc/{request['init_pid']}/stat", os.O_RDONLY | os.O_CLOEXEC)
         _enter(request["init_pid"])
         master, slave = _open_terminal(request["terminal"]) if request.get("terminal") else (-1, -1)
         child = os.fork()
@@ -90,7 +93,9 @@ def _run(request: dict[str, Any], fds: list[int]) -> None:
         _pump(master, stdin, stdout, exited, limit)
     os.close(stdin)
     code = _wait(child, exited, limit)
-    os.write(status, f"{code}{' oom' if code == EXIT_KILLED and _oom_kills(memory) else ''}\n".encode())
+    # When the container's first process goes too, somebody ended all of it, whatever memory ran out before.
+    out_of_memory = code == EXIT_KILLED and not _exiting(init_stat) and _oom_kills(memory) > 0
+    os.write(status, f"{code}{' oom' if out_of_memory else ''}\n".encode())
     if request.get("ends_container"):
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(init, signal.SIGKILL)
@@ -144,8 +149,20 @@ def _oom_kills(memory: int) -> int:
     false on the first version of control groups (measured), so the kernel's own count is read."""
     if memory < 0:
         return 0
-    words = os.pread(memory, 4096, 0).decode().split()
+    try:
+        words = os.pread(memory, 4096, 0).decode().split()
+    except OSError:  # the control group is gone
+        return 0
     return int(words[words.index("oom_kill") + 1]) if "oom_kill" in words else 0
+
+
+def _exiting(stat: int) -> bool:
+    """Whether a process is about to go. The first one of a container goes last: it waits for all others."""
+    try:
+        fields = os.pread(stat, 4096, 0).decode(errors="replace").rsplit(")", 1)[1].split()
+    except OSError:
+        return True
+    return bool(int(fields[6]) & _PF_EXITING)
 
 
 def _enter(pid: int) -> None:

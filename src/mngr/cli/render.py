@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import string
 import sys
@@ -15,6 +16,8 @@ from mngr.errors import MngrError, PartialFailure, UsageError
 from mngr.hosts import known, ssh
 from mngr.models import AgentView, Host, HostFile, HostRecord, Policy, Snapshot
 
+# As podman's builds write it, and as Modal's do.
+_BUILD_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP |=> Step ")
 _COLUMNS = ("NAME", "STATE", "TYPE", "HOST", "AGE", "NOTE")
 _SNAPSHOT_COLUMNS = ("ID", "NAME", "KIND", "CREATED", "SIZE", "HOST", "BASED ON", "NOTE")
 
@@ -31,6 +34,7 @@ def agent_value(view: AgentView) -> dict[str, Any]:
         "work_dir": agent.work_dir,
         "command": agent.command,
         "exit_code": view.exit_code,
+        "out_of_memory": view.out_of_memory,
         "labels": agent.labels,
         "host": host_value(view.host),
     }
@@ -208,7 +212,7 @@ def check_format(form: str) -> str:
 def _row(view: AgentView) -> tuple[str, ...]:
     note = view.host.reason or view.host.record.reason
     if view.exit_code is not None:
-        note = f"exit code {view.exit_code}"
+        note = f"exit code {view.exit_code}{', out of memory' if view.out_of_memory else ''}"
     age = durations.ago(time.time() - view.agent.created_at)
     return (view.agent.name, view.state.value, view.agent.type, view.host.state.value, age, note.split("\n")[0])
 
@@ -263,7 +267,8 @@ def outcomes(form: str, key: str, values: Sequence[dict[str, Any]], errors: Sequ
     elif len(values) == 1 and not errors:
         _structured(form, {key: values[0]}, values)
     else:
-        _structured(form, {f"{key}s": list(values), "errors": [str(error) for error in errors]}, values)
+        several = key if key.endswith("ed") else f"{key}s"
+        _structured(form, {several: list(values), "errors": [str(error) for error in errors]}, values)
     if not errors:
         return 0
     return PartialFailure.exit_code if values else errors[0].exit_code
@@ -320,8 +325,9 @@ class Steps:
             self._stream.flush()
             return
         for line in text.splitlines():
-            if line.startswith("STEP "):
-                self._show(f"{self._step}: {line.removeprefix('STEP ')}")
+            begun = _BUILD_STEP.match(line)
+            if begun:
+                self._show(f"{self._step}: {line[begun.end() :]}")
 
     def _show(self, text: str) -> None:
         width = shutil.get_terminal_size().columns - 1

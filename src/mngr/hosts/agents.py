@@ -21,6 +21,7 @@ class AgentProbe:
 
     running: bool
     exit_code: int | None
+    out_of_memory: bool = False
 
 
 def state_dir(agent: Agent) -> str:
@@ -63,8 +64,9 @@ def probe(target: Target, *, timeout_s: float) -> dict[str, AgentProbe]:
     done = ssh.run(target, f"sh {SCRIPTS}/probe.sh", what="looking at the agents", timeout_s=timeout_s)
     found = {}
     for line in done.stdout.decode().splitlines():
-        agent_id, running, code = line.split()
-        found[agent_id] = AgentProbe(running == "1", None if code == "-" else int(code))
+        # A host that was made before the last word was: its scripts print three.
+        agent_id, running, code, *why = line.split()
+        found[agent_id] = AgentProbe(running == "1", None if code == "-" else int(code), why == ["oom"])
     return found
 
 

@@ -57,4 +57,7 @@ def view(host: Host, agent: Agent, probed: AgentProbe | None) -> AgentView:
         state = AgentState.RUNNING
     else:
         state = AgentState.STOPPED if probed.exit_code is None else AgentState.DONE
-    return AgentView(agent=agent, state=state, host=host, exit_code=probed.exit_code if probed else None)
+    probed = probed or AgentProbe(running=False, exit_code=None)
+    return AgentView(
+        agent=agent, state=state, host=host, exit_code=probed.exit_code, out_of_memory=probed.out_of_memory
+    )

@@ -7,10 +7,17 @@ state="$host_dir/agents/$1"
 # shellcheck disable=SC1091 # made when the agent was
 . "$state/env"
 cd "$MNGR_AGENT_WORK_DIR" || exit 1
+# How often the kernel has ended a process of the host because memory ran out; nothing where it does not say.
+out_of_memory() {
+    cat /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null | sed -n 's/^oom_kill //p'
+}
+rm -f "$state/out_of_memory"
+before=$(out_of_memory)
 # The end of the host is the command's to handle; this shell stays to write down how it went.
 trap : TERM
 sh -c "$(cat "$state/command")"
 code=$?
+if [ "$code" = 137 ] && [ "$(out_of_memory)" != "$before" ]; then : >"$state/out_of_memory"; fi
 echo "$code" >"$state/exit_code"
 rm -f "$state/autostart"
 sh "$(dirname "$0")/event.sh" "$1" exited code "$code"

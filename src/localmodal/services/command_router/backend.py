@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 from localmodal.engine.containers import Process
+from localmodal.engine.freezer import frozen
 from localmodal.engine.network import Egress
 from localmodal.engine.programs import Ending, RunningProgram, Stream
 from localmodal.engine.spawner import Program
 from localmodal.errors import FailedPrecondition, NotFound
-from localmodal.services.command_router.freezer import frozen
 from localmodal.services.images.backend import ImagesBackend
 from localmodal.services.sandboxes.backend import SandboxesBackend
-from localmodal.services.sandboxes.lifecycle import MAIN, Lifecycle, Live
+from localmodal.services.sandboxes.lifecycle import MAIN, Lifecycle
+from localmodal.services.sandboxes.live import Live
 from localmodal.services.sandboxes.spec import Sandbox
 from localmodal.services.volumes.backend import VolumesBackend
 
@@ -28,7 +29,7 @@ class CommandRouterBackend:
         self._lifecycle = lifecycle
         self._images = images
         self._volumes = volumes
-        self._snapshots: dict[str, asyncio.Task[str]] = {}
+        self._snapshots: dict[tuple[str, str], asyncio.Task[str]] = {}
 
     async def start(
         self,
@@ -94,25 +95,33 @@ class CommandRouterBackend:
         return await self._sandboxes.wait_ready(self._sandboxes.by_task(task_id).id, timeout_s)
 
     async def snapshot(self, task_id: str, snapshot_id: str, *, ttl_s: float | None) -> str:
-        """An image of the sandbox's file system as it is now. Calls with one `snapshot_id` make one image."""
-        sandbox, live = await self._running(task_id)
-        task = self._snapshots.get(snapshot_id) if snapshot_id else None
-        if task is None:
-            task = asyncio.create_task(self._snapshot(sandbox, live, ttl_s))
-            if snapshot_id:
-                self._snapshots[snapshot_id] = task
-        return await asyncio.shield(task)
+        """An image of the sandbox's file system as it is now. Calls with one `snapshot_id` make one image, also when
+        the server was restarted or the sandbox has ended in between."""
+        if not snapshot_id:
+            return await self._snapshot(*await self._running(task_id), "", ttl_s)
+        key = (task_id, snapshot_id)
+        image_id = self._images.snapshot(*key)
+        if image_id is not None:
+            return image_id
+        if key not in self._snapshots:
+            sandbox, live = await self._running(task_id)
+            if key not in self._snapshots:
+                task = asyncio.create_task(self._snapshot(sandbox, live, snapshot_id, ttl_s))
+                task.add_done_callback(lambda _task: self._snapshots.pop(key, None))
+                self._snapshots[key] = task
+        return await asyncio.shield(self._snapshots[key])
 
-    async def _snapshot(self, sandbox: Sandbox, live: Live, ttl_s: float | None) -> str:
-        layers = self._lifecycle.engine.layers
+    async def _snapshot(self, sandbox: Sandbox, live: Live, snapshot_id: str, ttl_s: float | None) -> str:
+        # Until the image is on record the sandbox must not end: what it stands on is kept for its sake.
         async with live.writing:
             if live.ended.is_set() or not Process(sandbox.init_pid, sandbox.init_started).alive():
                 raise FailedPrecondition(f"Sandbox {sandbox.id} has ended")
             async with frozen(sandbox.init_pid):
-                layer = await layers.copy(sandbox.id)
-        base = sandbox.image
-        size = await layers.size(layer)
-        return self._images.add_snapshot(base, (*base.layers, layer), ttl_s=ttl_s, size=size).id
+                layer = await self._lifecycle.engine.layers.copy(sandbox.id)
+            image = self._images.add_snapshot(
+                sandbox.image, layer, ttl_s=ttl_s, task_id=sandbox.task_id, snapshot_id=snapshot_id
+            )
+        return image.id
 
     async def set_egress(self, task_id: str, egress: Egress) -> None:
         """Changes what a running sandbox may reach."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,40 +14,14 @@ import msgspec
 
 from localmodal import ids
 from localmodal.engine.builds import Build, Builder
+from localmodal.engine.layers import Layers
 from localmodal.engine.podman import Podman
-from localmodal.errors import LocalModalError, NotFound
+from localmodal.errors import LocalModalError
+from localmodal.services.images.disk import ImageDisk, flat_ref
+from localmodal.services.images.table import Image, ImageTable
 from localmodal.services.mounts.backend import MountsBackend
 from localmodal.services.secrets.backend import SecretsBackend
-from localmodal.store import Row, Store
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS images (
-    id TEXT PRIMARY KEY, key TEXT NOT NULL, record BLOB NOT NULL, expires_at REAL
-);
-CREATE INDEX IF NOT EXISTS images_key ON images (key) WHERE key != '';
-CREATE TABLE IF NOT EXISTS image_tags (
-    environment TEXT NOT NULL, tag TEXT NOT NULL, image_id TEXT NOT NULL, PRIMARY KEY (environment, tag)
-);
-CREATE TABLE IF NOT EXISTS image_logs (image_id TEXT PRIMARY KEY, log TEXT NOT NULL);
-"""
-
-
-class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """An image that sandboxes can run. `podman_ref` is in podman's store; `layers` lie on top of it, oldest first.
-
-    `size` is the bytes of the topmost of `layers`; times are seconds since 1970.
-    """
-
-    id: str
-    podman_ref: str
-    layers: tuple[str, ...] = ()
-    env: dict[str, str] = {}
-    workdir: str = ""
-    entrypoint: tuple[str, ...] = ()
-    cmd: tuple[str, ...] = ()
-    created_at: float = 0.0
-    expires_at: float | None = None
-    size: int = 0
+from localmodal.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +68,22 @@ class ImagesBackend:
         tag: str,
         secrets: SecretsBackend,
         mounts: MountsBackend,
-        layer_path: Callable[[str], Path],
+        layers: Layers,
     ) -> None:
-        self._store = store
+        self._table = ImageTable(store)
+        self.disk = ImageDisk(self._table, podman, layers, tag)
         self._podman = podman
         self._builder = builder
         self._tag = tag
         self._secrets = secrets
         self._mounts = mounts
-        self._layer_path = layer_path
+        self._layers = layers
         self._builds: dict[str, RunningBuild] = {}
         self._building: dict[str, str] = {}
-        self.in_use: Callable[[], list[Image]] = list
-        store.ensure(_SCHEMA)
 
     def get(self, image_id: str) -> Image:
         """Raises `NotFound`, also for one that has expired."""
-        row = self._store.one(
-            "SELECT record FROM images WHERE id = ? AND (expires_at IS NULL OR expires_at > ?)",
-            (image_id, time.time()),
-        )
-        if row is None:
-            raise NotFound(f"Image with ID '{image_id}' not found.")
-        return _image(row)
+        return self._table.get(image_id)
 
     def get_or_build(self, definition: Definition, *, force: bool) -> tuple[str, bool]:
         """The id of the image, and whether it is there already. Otherwise it is being built: see `join`.
@@ -126,9 +92,9 @@ class ImagesBackend:
         """
         key = self._key(definition)
         if not force:
-            row = self._store.one("SELECT id FROM images WHERE key = ? AND expires_at IS NULL", (key,))
-            if row is not None:
-                return str(row["id"]), True
+            found = self._table.built(key)
+            if found is not None:
+                return found, True
             if key in self._building:
                 return self._building[key], False
         image_id = ids.new_id("im")
@@ -141,9 +107,9 @@ class ImagesBackend:
         """Pieces of a build's log from number `start` on, with the number of the next, until it ends or time is up."""
         build = self._builds.get(image_id)
         if build is None:
-            row = self._store.one("SELECT log FROM image_logs WHERE image_id = ?", (image_id,))
-            if row is not None and start == 0:
-                yield 1, row["log"]
+            text = self._table.log(image_id)
+            if text is not None and start == 0:
+                yield 1, text
             return
         deadline = time.monotonic() + timeout_s
         while True:
@@ -166,57 +132,44 @@ class ImagesBackend:
             return ""
         return build.failure if build.done else None
 
-    def add_snapshot(self, base: Image, layers: tuple[str, ...], *, ttl_s: float | None, size: int) -> Image:
-        """A new image: `base` with other `layers` on it, kept for `ttl_s` seconds or for ever."""
+    def add_snapshot(
+        self, base: Image, layer: str, *, ttl_s: float | None, task_id: str = "", snapshot_id: str = ""
+    ) -> Image:
+        """A new image: `base` with another layer on it, kept for `ttl_s` seconds or for ever.
+
+        With ids, `snapshot` finds it again.
+        """
         now = time.time()
         image = msgspec.structs.replace(
             base,
             id=ids.new_id("im"),
-            layers=layers,
+            layers=(*base.layers, layer),
             created_at=now,
             expires_at=None if ttl_s is None else now + ttl_s,
-            size=size,
         )
-        self._save(image, "")
+        self._table.add_snapshot(image, task_id, snapshot_id)
+        self.disk.added(image)
         return image
 
-    async def delete(self, image_id: str) -> list[str]:
-        """Removes an image; the layers that no other image needs any more. Raises `NotFound`."""
-        row = self._store.one("SELECT record FROM images WHERE id = ?", (image_id,))
-        if row is None:
-            raise NotFound(f"Image with ID '{image_id}' not found.")
-        image = _image(row)
-        self._store.execute("DELETE FROM images WHERE id = ?", (image_id,))
-        self._store.execute("DELETE FROM image_tags WHERE image_id = ?", (image_id,))
-        self._store.execute("DELETE FROM image_logs WHERE image_id = ?", (image_id,))
-        rest = self._kept()
-        if image.podman_ref not in {other.podman_ref for other in rest}:
-            await self._podman.run("untag", image.podman_ref, check=False)
-        needed = self.layers()
-        return [layer for layer in image.layers if layer not in needed]
+    def snapshot(self, task_id: str, snapshot_id: str) -> str | None:
+        """The image that a snapshot of this id became."""
+        return self._table.snapshot(task_id, snapshot_id)
 
-    def layers(self) -> set[str]:
-        """The layers that some image or sandbox needs."""
-        return {layer for image in self._kept() for layer in image.layers}
-
-    def _kept(self) -> list[Image]:
-        """All images, and those that were deleted but that a sandbox stands on."""
-        return [*(_image(row) for row in self._store.all("SELECT record FROM images")), *self.in_use()]
+    async def delete(self, image_id: str) -> None:
+        """Removes an image and frees what only it needed. Raises `NotFound`."""
+        await self.disk.delete(image_id)
 
     def publish(self, image_id: str, environment: str, tag: str) -> None:
-        """Gives an image a name in an environment; the name leaves the image that had it."""
-        self.get(image_id)
-        self._store.execute("INSERT OR REPLACE INTO image_tags VALUES (?, ?, ?)", (environment, tag, image_id))
+        """Gives an image a name in an environment; the name leaves the image that had it. Raises `NotFound`."""
+        self._table.publish(image_id, environment, tag)
 
     def by_tag(self, environment: str, tag: str) -> str:
         """Raises `NotFound`."""
-        row = self._store.one("SELECT image_id FROM image_tags WHERE environment = ? AND tag = ?", (environment, tag))
-        if row is None:
-            raise NotFound(f"Image '{tag}' not found.")
-        return str(row["image_id"])
+        return self._table.by_tag(environment, tag)
 
     async def stop(self) -> None:
         """Ends the builds that run; they have failed."""
+        await self.disk.stop()
         tasks = [build.task for build in self._builds.values() if build.task and not build.done]
         for task in tasks:
             task.cancel()
@@ -279,38 +232,21 @@ class ImagesBackend:
             cmd=tuple(config.get("Cmd") or ()),
             created_at=time.time(),
         )
-        with self._store.transaction():
-            self._save(image, key)
-            self._store.execute("INSERT OR REPLACE INTO image_logs VALUES (?, ?)", (build.image_id, "".join(build.log)))
+        self._table.add_built(image, key, "".join(build.log))
 
     async def _podman_base(self, image: Image) -> str:
         """What podman calls `image`. One with layers of its own is made known to podman first, once."""
         if not image.layers:
             return image.podman_ref
-        ref = f"localhost/localmodal/{self._tag}:flat-{image.id}"
-        if not (await self._podman.run("image", "exists", ref, check=False)).code:
+        ref = flat_ref(self._tag, image.id)
+        if (await self._podman.run("image", "exists", ref, check=False)).code:
             container = (await self._podman.run("create", "--label", self._podman.label, image.podman_ref, "true")).text
             try:
                 mounted = (
                     await self._podman.run("inspect", "--format", "{{.GraphDriver.Data.UpperDir}}", container)
                 ).text
-                for layer in image.layers:
-                    await asyncio.to_thread(_copy_layer, self._layer_path(layer), Path(mounted))
+                await self._layers.put(image.layers, Path(mounted))
                 await self._podman.run("commit", "--quiet", container, ref)
             finally:
                 await self._podman.run("rm", "--force", container, check=False)
         return ref
-
-    def _save(self, image: Image, key: str) -> None:
-        self._store.execute(
-            "INSERT INTO images VALUES (?, ?, ?, ?)", (image.id, key, msgspec.json.encode(image), image.expires_at)
-        )
-
-
-def _copy_layer(layer: Path, target: Path) -> None:
-    """Puts an overlay layer over another: files replace, whiteouts stay whiteouts, as the kernel made them."""
-    subprocess.run(["cp", "-a", f"{layer}/.", str(target)], check=True)
-
-
-def _image(row: Row) -> Image:
-    return msgspec.json.decode(row["record"], type=Image)

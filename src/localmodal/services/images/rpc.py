@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from google.protobuf.empty_pb2 import Empty
 from modal_proto import api_pb2
 
-from localmodal.engine.layers import Layers
 from localmodal.errors import Unimplemented
 from localmodal.rpc import Call
 from localmodal.services.environments.backend import EnvironmentsBackend
-from localmodal.services.images.backend import Definition, Image, ImagesBackend
+from localmodal.services.images.backend import Definition, ImagesBackend
+from localmodal.services.images.table import Image
 
 _JOIN_S = 55.0
 
@@ -19,9 +19,8 @@ _JOIN_S = 55.0
 class ImagesRpc:
     """Serves ``Image*``."""
 
-    def __init__(self, backend: ImagesBackend, layers: Layers, environments: EnvironmentsBackend) -> None:
+    def __init__(self, backend: ImagesBackend, environments: EnvironmentsBackend) -> None:
         self._backend = backend
-        self._layers = layers
         self._environments = environments
 
     async def ImageGetOrCreate(
@@ -61,7 +60,7 @@ class ImagesRpc:
         return api_pb2.ImageFromIdResponse(image_id=image.id, metadata=_metadata(image))
 
     async def ImageDelete(self, request: api_pb2.ImageDeleteRequest, call: Call) -> Empty:
-        await self._layers.remove(await self._backend.delete(request.image_id))
+        await self._backend.delete(request.image_id)
         return Empty()
 
     async def ImagePublish(self, request: api_pb2.ImagePublishRequest, call: Call) -> api_pb2.ImagePublishResponse:

@@ -12,7 +12,8 @@ from localmodal import ids
 from localmodal.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument
 from localmodal.services.apps.backend import AppsBackend
 from localmodal.services.images.backend import ImagesBackend
-from localmodal.services.sandboxes.lifecycle import Lifecycle, Live
+from localmodal.services.sandboxes.lifecycle import Lifecycle
+from localmodal.services.sandboxes.live import Live
 from localmodal.services.sandboxes.spec import Sandbox, SandboxSpec
 from localmodal.services.sandboxes.table import SandboxTable
 
@@ -48,7 +49,7 @@ class SandboxesBackend:
         """Lets go of all sandboxes; they go on."""
         await self._lifecycle.stop()
 
-    def create(
+    async def create(
         self,
         *,
         v2: bool,
@@ -60,13 +61,13 @@ class SandboxesBackend:
     ) -> Sandbox:
         """Makes a sandbox and begins to start it. Raises `AlreadyExists`, `InvalidArgument`, `NotFound`."""
         app = self._apps.get(app_id)
-        image = self._images.get(spec.image_id)
         _check_name(name)
         _check_tags(tags)
         if not 1 <= spec.timeout_s <= MAX_TIMEOUT_S:
             raise InvalidArgument(f"timeout must be between 1 and {MAX_TIMEOUT_S} seconds, got {spec.timeout_s}")
+        image = await self._images.disk.ready(self._images.get(spec.image_id))
         network = self._lifecycle.engine.network
-        host_ports = {port: network.reserve_port() for port in spec.ports}
+        host_ports = dict(zip(spec.ports, await network.reserve_ports(len(spec.ports)), strict=True))
         sandbox = Sandbox(
             id=ids.new_sandbox_id(v2=v2),
             task_id=ids.new_task_id(v2=v2),
@@ -148,12 +149,12 @@ class SandboxesBackend:
                 self.terminate(sandbox.id)
 
     async def end_all(self) -> None:
-        """Ends every sandbox and waits until each has left its snapshot."""
+        """Ends every sandbox and waits until each has left its snapshot and nothing else."""
         running = self._table.unfinished()
         for sandbox in running:
             self.terminate(sandbox.id)
         for sandbox in running:
-            await self._await(sandbox.id, "snapshot", None)
+            await self._await(sandbox.id, "gone", None)
 
     async def wait(self, sandbox_id: str, timeout_s: float) -> Sandbox:
         """The sandbox once it has ended, or as it is after `timeout_s`."""
@@ -194,7 +195,8 @@ class SandboxesBackend:
             raise FailedPrecondition(f"Exit snapshots are not enabled for sandbox {sandbox_id}.")
         await self._await(sandbox_id, "snapshot", timeout_s)
         sandbox = self._table.get(sandbox_id)
-        if not sandbox.running and not sandbox.exit_image_id and self._lifecycle.live(sandbox_id) is None:
+        live = self._lifecycle.live(sandbox_id)
+        if not sandbox.exit_image_id and not sandbox.running and (live is None or live.snapshot.is_set()):
             return ExitSnapshot(error=sandbox.exit_image_error or sandbox.message or "the sandbox never ran")
         return ExitSnapshot(image_id=sandbox.exit_image_id)
 

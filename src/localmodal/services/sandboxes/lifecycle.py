@@ -8,22 +8,20 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
-from localmodal.engine.containers import Containers, ContainerSpec, Process, open_connections
-from localmodal.engine.image_layers import ImageLayers
-from localmodal.engine.layers import Layers, remove_tree
-from localmodal.engine.network import Network
+from localmodal.engine.containers import ContainerSpec, Process, open_connections
+from localmodal.engine.freezer import thaw
 from localmodal.engine.programs import EXIT_KILLED, Ending, RunningProgram
-from localmodal.engine.spawner import Program, Spawner
-from localmodal.engine.watch import Watcher
+from localmodal.engine.spawner import Program
 from localmodal.errors import LocalModalError
 from localmodal.home import Home
 from localmodal.services.images.backend import ImagesBackend
 from localmodal.services.mounts.backend import MountsBackend
+from localmodal.services.sandboxes.departure import Departure, container_name
 from localmodal.services.sandboxes.files import add_files
+from localmodal.services.sandboxes.live import Engine, Live
 from localmodal.services.sandboxes.readiness import until_ready
 from localmodal.services.sandboxes.spec import Sandbox, Status
 from localmodal.services.sandboxes.table import SandboxTable
@@ -35,38 +33,10 @@ MAIN = "main"
 DEFAULT_COMMAND = ("sleep", "172800")
 _IDLE_LOOK_S = 1.0
 _MILLI = 1000
-
-
-@dataclass
-class Live:
-    """What the server holds in memory of a sandbox that has not been cleaned up after."""
-
-    started: asyncio.Event = field(default_factory=asyncio.Event)
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    snapshot: asyncio.Event = field(default_factory=asyncio.Event)
-    terminate: asyncio.Event = field(default_factory=asyncio.Event)
-    programs: dict[str, RunningProgram] = field(default_factory=dict)
-    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    stdin_index: int = 0
-    active_at: float = field(default_factory=time.monotonic)
-    task: asyncio.Task[None] | None = None
-
-    def touch(self) -> None:
-        """Notes activity, which puts off the end for idleness."""
-        self.active_at = time.monotonic()
-
-
-@dataclass(frozen=True)
-class Engine:
-    """The parts of this machine that sandboxes are made of."""
-
-    containers: Containers
-    image_layers: ImageLayers
-    layers: Layers
-    network: Network
-    spawner: Spawner
-    watcher: Watcher
+_SIGNALLED = 128
+EXIT_TIMEOUT = 124
+# Why a sandbox ended, its exit code (137 and 124 are what SDKs show themselves), and a sentence for people.
+Ended = tuple[Status, int, str]
 
 
 class Lifecycle:
@@ -89,6 +59,7 @@ class Lifecycle:
         self._volumes = volumes
         self._run = home.folder("run")
         self._live: dict[str, Live] = {}
+        self._departure = Departure(table, engine, images, volumes, self._run)
 
     def live(self, sandbox_id: str) -> Live | None:
         return self._live.get(sandbox_id)
@@ -111,15 +82,25 @@ class Lifecycle:
 
     def begin(self, sandbox: Sandbox, secrets: Mapping[str, str]) -> None:
         """Starts a new sandbox; returns at once."""
-        live = self._live[sandbox.id] = Live()
-        live.task = asyncio.create_task(self._live_through(sandbox, live, secrets), name=sandbox.id)
+        live = Live()
+        self._go(sandbox, live, self._live_through(sandbox, live, secrets))
 
     def resume(self, sandbox: Sandbox) -> None:
         """Takes over a sandbox of an earlier server, or cleans up after one that ended meanwhile."""
-        live = self._live[sandbox.id] = Live()
+        live = Live()
         for port in sandbox.host_ports.values():
             self.engine.network.adopt_port(port)
-        live.task = asyncio.create_task(self._live_on(sandbox, live), name=sandbox.id)
+        if sandbox.running and sandbox.init_pid:
+            if Process(sandbox.init_pid, sandbox.init_started).alive():
+                thaw(sandbox.init_pid)
+            for folder in self.folder(sandbox.id).glob("*/"):
+                live.programs[folder.name] = RunningProgram(folder, self.engine.watcher)
+        self._go(sandbox, live, self._live_on(sandbox, live))
+
+    def _go(self, sandbox: Sandbox, live: Live, course: Coroutine[None, None, None]) -> None:
+        self._live[sandbox.id] = live
+        live.task = asyncio.create_task(course, name=sandbox.id)
+        live.task.add_done_callback(lambda _task: self._live.pop(sandbox.id, None))
 
     async def stop(self) -> None:
         """Lets go of all sandboxes; those that run go on."""
@@ -134,29 +115,30 @@ class Lifecycle:
             sandbox = await self._boot(sandbox, live, secrets)
         except (LocalModalError, OSError) as error:
             log.warning("%s did not start: %s", sandbox.id, error)
-            await self._end(sandbox, live, Status.INIT_FAILURE, 1, str(error))
+            await self._departure.end(sandbox, live, Status.INIT_FAILURE, 1, str(error))
             return
         await self._live_on(sandbox, live)
 
     async def _live_on(self, sandbox: Sandbox, live: Live) -> None:
-        if sandbox.running and not sandbox.init_pid:
-            await self._end(sandbox, live, Status.INIT_FAILURE, 1, "localmodal was restarted while the sandbox booted")
-            return
-        live.started.set()
         if not sandbox.running:
-            await self._clean_up(sandbox, live)
+            await self._departure.clean_up(sandbox, live)
             return
+        if sandbox.started_at is None:
+            if not self.program(sandbox.id, MAIN).begun:
+                message = "localmodal was restarted while the sandbox booted"
+                await self._departure.end(sandbox, live, Status.INIT_FAILURE, 1, message)
+                return
+            sandbox = self._table.update(sandbox.id, started_at=time.time())
+        live.started.set()
         probe = asyncio.create_task(self._probe(sandbox, live))
         try:
-            status, message = await self._watch(sandbox, live)
+            ended = await self._watch(sandbox, live)
         finally:
             probe.cancel()
-        if status is None:
-            ending = self.program(sandbox.id, MAIN).ending() or Ending(137)
-            status, message = _status_of(ending)
-            await self._end(sandbox, live, status, ending.code, message)
-        else:
-            await self._end(sandbox, live, status, 0, message)
+        if ended is None:
+            ended = _ended_by_itself(self.program(sandbox.id, MAIN).ending())
+        status, code, message = ended
+        await self._departure.end(sandbox, live, status, code, message)
 
     async def _boot(self, sandbox: Sandbox, live: Live, secrets: Mapping[str, str]) -> Sandbox:
         spec = sandbox.spec
@@ -167,7 +149,7 @@ class Lifecycle:
         binds = await self._volumes.views.open(sandbox.id, spec.volumes)
         init_pid = await self.engine.containers.start(
             ContainerSpec(
-                name=_container_name(sandbox.id),
+                name=container_name(sandbox.id),
                 hostname="modal",
                 root=root,
                 network=self.engine.network.name,
@@ -182,6 +164,8 @@ class Lifecycle:
         if init is None:
             raise OSError("the container ended while it started")
         await self.engine.network.apply(init_pid, spec.egress)
+        # On record before the first instruction runs: what it writes is never taken for that of a failed start.
+        sandbox = self._table.update(sandbox.id, init_pid=init.pid, init_started=init.started)
         environment = _environment(image.env, secrets, sandbox)
         _write_private(self.folder(sandbox.id) / "environment", json.dumps(environment))
         program = Program(
@@ -193,7 +177,7 @@ class Lifecycle:
         )
         main = live.programs[MAIN] = RunningProgram(self.folder(sandbox.id) / MAIN, self.engine.watcher)
         await main.start(self.engine.spawner, init_pid, program)
-        return self._table.update(sandbox.id, init_pid=init.pid, init_started=init.started, started_at=time.time())
+        return self._table.update(sandbox.id, started_at=time.time())
 
     async def _probe(self, sandbox: Sandbox, live: Live) -> None:
         if sandbox.ready_at is None:
@@ -202,8 +186,8 @@ class Lifecycle:
             self._table.update(sandbox.id, ready_at=time.time())
         live.ready.set()
 
-    async def _watch(self, sandbox: Sandbox, live: Live) -> tuple[Status | None, str]:
-        """Waits for the end; why it must be ended from here, or (None, "") when it ended by itself."""
+    async def _watch(self, sandbox: Sandbox, live: Live) -> Ended | None:
+        """Waits for the end; how it is to be ended from here, or None when it ended by itself."""
         ended = asyncio.create_task(Process(sandbox.init_pid, sandbox.init_started).ended())
         terminated = asyncio.create_task(live.terminate.wait())
         deadline = sandbox.created_at + sandbox.spec.timeout_s
@@ -217,13 +201,14 @@ class Lifecycle:
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 if ended in done:
-                    return None, ""
+                    return None
                 if terminated in done:
-                    return Status.TERMINATED, "terminated"
+                    return Status.TERMINATED, EXIT_KILLED, "terminated by a client"
                 if time.time() >= deadline:
-                    return Status.TIMEOUT, f"the lifetime of {sandbox.spec.timeout_s} s is over"
+                    message = f"the lifetime (timeout) of {sandbox.spec.timeout_s} s is over"
+                    return Status.TIMEOUT, EXIT_TIMEOUT, message
                 if idle and self._idle_for(sandbox, live) >= idle:
-                    return Status.IDLE_TIMEOUT, f"idle for {idle} s"
+                    return Status.IDLE_TIMEOUT, EXIT_KILLED, f"idle for {idle} s (idle_timeout)"
         finally:
             ended.cancel()
             terminated.cancel()
@@ -234,62 +219,19 @@ class Lifecycle:
             live.touch()
         return time.monotonic() - live.active_at
 
-    async def _end(self, sandbox: Sandbox, live: Live, status: Status, code: int, message: str) -> None:
-        async with live.writing:
-            await self.engine.containers.remove(_container_name(sandbox.id))
-        # Killed for no reason that is known here: without warning, and so without a last commit.
-        unwarned = status is Status.FAILURE and code == EXIT_KILLED
-        await self._volumes.views.settle(sandbox.id, commit=not unwarned)
-        sandbox = self._table.update(sandbox.id, ended_at=time.time(), status=status, exit_code=code, message=message)
-        log.info("%s ended: %s %s", sandbox.id, status.name, message)
-        live.started.set()
-        live.ended.set()
-        await self._clean_up(sandbox, live)
 
-    async def _clean_up(self, sandbox: Sandbox, live: Live) -> None:
-        """Keeps or removes what the sandbox wrote and gives back what it held. May be done again after a crash."""
-        await self.engine.containers.remove(_container_name(sandbox.id))
-        if sandbox.spec.exit_snapshot and not sandbox.exit_image_id and sandbox.status is not Status.INIT_FAILURE:
-            await self._keep(sandbox)
-        else:
-            await self.engine.layers.discard(sandbox.id)
-        await self._volumes.views.release(sandbox.id)
-        for port in sandbox.host_ports.values():
-            self.engine.network.release_port(port)
-        (self.folder(sandbox.id) / "environment").unlink(missing_ok=True)
-        for program in live.programs.values():
-            program.close_stdin()
-        self._table.finish(sandbox.id)
-        live.ended.set()
-        live.snapshot.set()
-        self._live.pop(sandbox.id, None)
-
-    async def _keep(self, sandbox: Sandbox) -> None:
-        try:
-            base = sandbox.image
-            layer = await self.engine.layers.keep(sandbox.id)
-            size = await self.engine.layers.size(layer)
-            image = self._images.add_snapshot(base, (*base.layers, layer), ttl_s=None, size=size)
-            self._table.update(sandbox.id, exit_image_id=image.id)
-        except (LocalModalError, OSError) as error:
-            log.exception("%s: no exit snapshot", sandbox.id)
-            self._table.update(sandbox.id, exit_image_error=str(error))
-
-    async def forget(self, sandbox: Sandbox) -> None:
-        """Removes the outputs of an ended sandbox."""
-        await remove_tree(self.folder(sandbox.id))
-
-
-def _container_name(sandbox_id: str) -> str:
-    return f"localmodal-{sandbox_id}"
-
-
-def _status_of(ending: Ending) -> tuple[Status, str]:
+def _ended_by_itself(ending: Ending | None) -> Ended:
+    if ending is None:
+        return Status.FAILURE, EXIT_KILLED, "the container was killed from outside"
     if ending.out_of_memory:
-        return Status.OUT_OF_MEMORY, "killed by the kernel: out of memory"
+        return Status.OUT_OF_MEMORY, ending.code, "the command was killed by the kernel: out of memory"
+    if ending.code == EXIT_KILLED:
+        return Status.FAILURE, ending.code, "the command or its whole container was killed (signal 9)"
+    if ending.code > _SIGNALLED:
+        return Status.FAILURE, ending.code, f"the command was ended by signal {ending.code - _SIGNALLED}"
     if ending.code:
-        return Status.FAILURE, f"the command ended with {ending.code}"
-    return Status.SUCCESS, ""
+        return Status.FAILURE, ending.code, f"the command ended with {ending.code}"
+    return Status.SUCCESS, 0, ""
 
 
 def _environment(image: Mapping[str, str], secrets: Mapping[str, str], sandbox: Sandbox) -> dict[str, str]:

@@ -45,7 +45,7 @@ class SandboxesRpc:
         self._injection = injection
 
     async def SandboxCreate(self, request: api_pb2.SandboxCreateRequest, call: Call) -> api_pb2.SandboxCreateResponse:
-        sandbox = self._backend.create(
+        sandbox = await self._backend.create(
             v2=False,
             app_id=request.app_id,
             name=request.definition.name,
@@ -62,7 +62,7 @@ class SandboxesRpc:
         for source in request.secret_sources:
             secrets |= self._secret_values([source.secret_id]) if source.secret_id else dict(source.env.contents)
         secrets |= dict(request.ephemeral_secrets.contents) | dict(request.definition.environment_variables.contents)
-        sandbox = self._backend.create(
+        sandbox = await self._backend.create(
             v2=True,
             app_id=request.app_id,
             name=request.definition.name,

@@ -7,7 +7,7 @@ from enum import Enum
 import msgspec
 
 from localmodal.engine.network import Egress
-from localmodal.services.images.backend import Image
+from localmodal.services.images.table import Image
 
 
 class Status(Enum):
@@ -64,7 +64,8 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
 class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     """One sandbox as the database has it. Times are seconds since 1970.
 
-    `image` is what it was made from, kept whole: a sandbox outlives the deletion of its image.
+    `image` is what it was made from, kept whole: a sandbox outlives the deletion of its image. `exit_layer` is the
+    layer that its exit snapshot is made of.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     status: Status | None = None
     exit_code: int = 0
     message: str = ""
+    exit_layer: str = ""
     exit_image_id: str = ""
     exit_image_error: str = ""
 

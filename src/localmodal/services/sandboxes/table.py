@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
 
 from localmodal.errors import AlreadyExists, NotFound
-from localmodal.services.images.backend import Image
+from localmodal.services.images.table import Image
 from localmodal.services.sandboxes.spec import Sandbox
 from localmodal.store import Row, Store
 
@@ -52,6 +53,10 @@ class SandboxTable:
             except sqlite3.IntegrityError as error:
                 raise AlreadyExists(f"A sandbox named '{changed.name}' already exists in this app.") from error
         return changed
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """What is written inside, here and by others, takes effect together or not at all."""
+        return self._store.transaction()
 
     def finish(self, sandbox_id: str) -> None:
         """Marks that nothing of an ended sandbox is left to clean up."""
@@ -121,8 +126,11 @@ class SandboxTable:
         return found
 
     def images(self) -> list[Image]:
-        """The images that sandboxes stand on which run or were not cleaned up after."""
-        return [sandbox.image for sandbox in self.unfinished()]
+        """What sandboxes stand on which run or were not cleaned up after, and the layer that each is to leave."""
+        return [
+            msgspec.structs.replace(sandbox.image, layers=(*sandbox.image.layers, sandbox.exit_layer))
+            for sandbox in self.unfinished()
+        ]
 
     def unfinished(self) -> list[Sandbox]:
         """Those that run, or whose end was not cleaned up after."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import random
+import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import modal
@@ -34,6 +37,7 @@ from mngr.errors import (
     ProviderUnavailable,
 )
 from mngr.models import Endpoint, HostFile
+from mngr.providers.modal import dockerfiles
 from mngr.providers.modal.requests import Ending, ImageRequest, SandboxRequest
 
 SSH_PORT = 22
@@ -43,6 +47,11 @@ _PATIENCE_S = 90.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 8.0
 T = TypeVar("T")
+_SHORTEST_MASK = 4
+_TAIL_LINES = 15
+# The SDK's words (1.6) around a build's own.
+_BUILD_FAILED = re.compile(r"^Image build for \S+ failed with the exception:\s*")
+_SEE_LOG = "View the build logs"
 _TRANSLATIONS: tuple[tuple[type[Exception], type[MngrError]], ...] = (
     (modal.exception.AuthError, NotAuthorised),
     (modal.exception.PermissionDeniedError, NotAuthorised),
@@ -114,6 +123,20 @@ async def _finished_at(sandbox: Any, app_id: str, tags: dict[str, str]) -> float
     request = api_pb2.SandboxListRequest(app_id=app_id, include_finished=True, tags=wanted)
     answer = await type(sandbox._impl).list_page(sandbox.client, request)
     return next((one.task_info.finished_at for one in answer.sandboxes if one.id == sandbox.object_id), 0.0)
+
+
+@contextlib.contextmanager
+def _with_advice(request: SandboxRequest) -> Iterator[None]:
+    """Adds what to try to the words in which Modal refuses a sandbox."""
+    try:
+        yield
+    except (modal.exception.InvalidError, modal.exception.ResourceExhaustedError) as error:
+        asked = {"gpu": request.gpu, "region": request.region, "cloud": request.cloud}
+        named = [f"{name}={value}" for name, value in asked.items() if value]
+        if isinstance(error, modal.exception.ResourceExhaustedError):
+            named.append("your account's limits (mngr list shows what runs)")
+        advice = f"\nwhat to try: look at {', '.join(named) or 'the build arguments'}; see: mngr help build-args"
+        raise ProviderRefused(f"Modal: {error}{advice}") from error
 
 
 @contextlib.contextmanager
@@ -248,21 +271,44 @@ class Client:
             _patiently(lambda: modal.Volume.objects.delete(name, environment_name=self._environment))
 
     def build_image(self, request: ImageRequest, log: Callable[[str], None]) -> str:
-        """The id of an image. One that is there is not built; what a build writes goes to `log` as it comes.
+        """The id of an image. One that is there is not built; what a build writes goes to `log` as it comes, without
+        the values of the secrets.
 
         Raises `ImageBuildFailed`.
         """
-        with translated(), _build_log(log):
-            image = self._image(request)
-            image.build(self._app)
+
+        tail: list[str] = []
+
+        def shown(text: str) -> str:
+            for value in request.secrets.values():
+                text = text.replace(value, "***") if len(value) >= _SHORTEST_MASK else text
+            return text
+
+        def keep(text: str) -> None:
+            tail[:] = [*tail, *shown(text).splitlines()][-_TAIL_LINES:]
+            log(shown(text))
+
+        with tempfile.TemporaryDirectory(prefix="mngr-build-") as folder, translated():
+            try:
+                with _build_log(keep):
+                    image = self._image(request, Path(folder))
+                    image.build(self._app)
+            except modal.exception.ImageBuildError as error:
+                words = _BUILD_FAILED.sub("", shown(str(error)))
+                # Without its cause, whose words may hold a secret.
+                raise ImageBuildFailed("\n".join([words, *tail]) if _SEE_LOG in words else words) from None
             return str(image.object_id)
 
-    def _image(self, request: ImageRequest) -> modal.Image:
+    def _image(self, request: ImageRequest, folder: Path) -> modal.Image:
         secrets = [modal.Secret.from_dict(dict(request.secrets))] if request.secrets else []
         if request.dockerfile:
+            file, context = Path(request.dockerfile), Path(request.context_dir)
+            readable = folder / "Dockerfile"
+            readable.write_text(dockerfiles.for_sdk(file.read_text()))
             image = modal.Image.from_dockerfile(
-                request.dockerfile,
-                context_dir=request.context_dir,
+                readable,
+                context_dir=context,
+                ignore=dockerfiles.ignored(file, context),
                 build_args=dict(request.build_args),
                 secrets=secrets,
             )
@@ -291,29 +337,11 @@ class Client:
         Raises `ProviderConflict` when a sandbox of the name runs, `ExitSnapshotsRefused` when it is to have one and the
         account can not. One that does not become ready is ended.
         """
-        with translated(), _exit_snapshots_refused(request.exit_snapshot):
+        with translated(), _with_advice(request), _exit_snapshots_refused(request.exit_snapshot):
             secrets = [modal.Secret.from_dict(dict(request.secrets))]
             if request.stored_secret:
                 secrets.append(modal.Secret.from_name(request.stored_secret, environment_name=self._environment))
-            sandbox = modal.Sandbox.create(
-                *request.command,
-                app=self._app,
-                name=request.name,
-                tags=dict(request.tags),
-                image=modal.Image.from_id(request.image_id),
-                secrets=secrets,
-                timeout=request.timeout_s,
-                cpu=request.cpu,
-                memory=request.memory_mib,
-                gpu=request.gpu or None,
-                region=request.region or None,
-                cloud=request.cloud or None,
-                outbound_cidr_allowlist=request.cidrs,
-                volumes={path: self._user_volume(name) for path, name in request.volumes.items()},
-                unencrypted_ports=[SSH_PORT],
-                readiness_probe=modal.Probe.with_tcp(SSH_PORT),
-                experimental_options={_EXIT_SNAPSHOT: True} if request.exit_snapshot else None,
-            )
+            sandbox = self._start(request, secrets)
             try:
                 sandbox.wait_until_ready(timeout=_READY_S)
                 address, port = sandbox.tunnels()[SSH_PORT].tcp_socket
@@ -321,6 +349,27 @@ class Client:
                 sandbox.terminate()
                 raise
             return str(sandbox.object_id), Endpoint(address, port)
+
+    def _start(self, request: SandboxRequest, secrets: list[modal.Secret]) -> modal.Sandbox:
+        return modal.Sandbox.create(
+            *request.command,
+            app=self._app,
+            name=request.name,
+            tags=dict(request.tags),
+            image=modal.Image.from_id(request.image_id),
+            secrets=secrets,
+            timeout=request.timeout_s,
+            cpu=request.cpu,
+            memory=request.memory_mib,
+            gpu=request.gpu or None,
+            region=request.region or None,
+            cloud=request.cloud or None,
+            outbound_cidr_allowlist=request.cidrs,
+            volumes={path: self._user_volume(name) for path, name in request.volumes.items()},
+            unencrypted_ports=[SSH_PORT],
+            readiness_probe=modal.Probe.with_tcp(SSH_PORT),
+            experimental_options={_EXIT_SNAPSHOT: True} if request.exit_snapshot else None,
+        )
 
     def _user_volume(self, name: str) -> modal.Volume:
         return self._volume_named(name, make=True)

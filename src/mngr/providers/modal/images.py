@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 
 from mngr import resources
@@ -35,10 +36,15 @@ def layer() -> list[str]:
     The scripts travel inside the command: one look-up on the server then tells whether the layer is there, where a
     build context would take three calls more.
     """
-    install = f"RUN mkdir -p {SCRIPTS} && {_write('install-packages.sh')} && sh {SCRIPTS}/install-packages.sh"
+    install = f"mkdir -p {SCRIPTS} && {_write('install-packages.sh')} && sh {SCRIPTS}/install-packages.sh"
     rest = " && ".join(_write(name) for name in _SCRIPTS if name != "install-packages.sh")
-    # Root whatever the image's own user is: sshd and the packages need it.
-    return ["USER root", install, f"RUN {rest}"]
+    # Root whatever the image's own user is: sshd and the packages need it. No shell of the image's SHELL, and no
+    # program of its ENTRYPOINT before ours.
+    return ["USER root", _run(install), _run(rest), "ENTRYPOINT []"]
+
+
+def _run(script: str) -> str:
+    return f"RUN {json.dumps(['/bin/sh', '-c', script])}"
 
 
 def _write(name: str) -> str:

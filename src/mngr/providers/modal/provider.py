@@ -127,7 +127,7 @@ class ModalProvider(HostVolumes):
         self._make_keys(record)
         if plan.env:
             self._client.keep_secret(_secret_name(record), plan.env)
-        progress(f"building the image from {options.dockerfile or options.image}")
+        progress("building the image")
         written: list[str] = []
 
         def log(text: str) -> None:

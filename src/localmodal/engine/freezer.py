@@ -8,22 +8,35 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-_FREEZE_LIMIT_S = 5.0
+# A program that waits for the disk is frozen only afterwards; a slow disk with much to write takes its time.
+_FREEZE_LIMIT_S = 30.0
+_LOOK_S = 0.001
 
 
 @contextlib.asynccontextmanager
 async def frozen(pid: int) -> AsyncIterator[None]:
     """Stops every program in the control group of `pid` and lets them go on afterwards, also after an error."""
-    path, freeze, thaw, done = _control(pid)
+    path, freeze, text, done = control(pid)
     path.write_text(freeze)
     try:
         await _until(path.parent / done[0], done[1])
         yield
     finally:
-        path.write_text(thaw)
+        # The container may have been ended from outside meanwhile.
+        with contextlib.suppress(OSError):
+            path.write_text(text)
 
 
-def _control(pid: int) -> tuple[Path, str, str, tuple[str, str]]:
+def thaw(pid: int) -> None:
+    """Lets the programs go on that a server held still when it was killed. A second call does nothing."""
+    with contextlib.suppress(OSError):
+        path, _freeze, text, _done = control(pid)
+        path.write_text(text)
+
+
+def control(pid: int) -> tuple[Path, str, str, tuple[str, str]]:
+    """The file that freezes the control group of `pid`, what to write to stop it and to let it go on, and the name of
+    the file beside it and the text in that which tell that it has stopped."""
     lines = (Path("/proc") / str(pid) / "cgroup").read_text().splitlines()
     for line in lines:
         _number, controllers, group = line.split(":", 2)
@@ -41,4 +54,4 @@ async def _until(file: Path, text: str) -> None:
     while text not in file.read_text():
         if time.monotonic() > limit:
             raise OSError(f"the programs of the sandbox could not be held still within {_FREEZE_LIMIT_S:g} s")
-        await asyncio.sleep(0)
+        await asyncio.sleep(_LOOK_S)
