@@ -185,8 +185,10 @@ def test_after_a_sudden_end_all_that_was_committed_is_there(user: User) -> None:
 
 
 def test_a_flood_is_bounded_and_slows_nobody(user: User) -> None:
-    limit = "providers.modal.log_max_mb=2"
-    user.mngr("create", "yes", "--setting", limit, "--", "yes 0123456789012345678901234567890123456789")
+    """On a volume of version 1, too: of that the last commit is the one that Modal makes at the end."""
+    options = ("--setting", "providers.modal.log_max_mb=2", "--setting", "providers.modal.host_volume_version=1")
+    user.mngr("create", "yes", *options, "--", "yes 0123456789012345678901234567890123456789")
+    assert user.listed()["yes"]["host"]["volume"]["version"] == 1  # type: ignore[index]
     for _round in range(3):
         assert user.text("exec", "yes", "sleep 2; echo responsive") == "responsive\n"
     user.mngr("stop", "yes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from mngr.config import ModalSettings
@@ -39,14 +40,14 @@ def _prefix(state_volume: str) -> str:
     return f"{state_volume[: room - 9]}-{digest}"
 
 
-class HostVolumes:
+class HostVolumes(ABC):
     """The part of the provider that keeps host volumes. See `SupportsHostVolume` for what each method promises."""
 
     _settings: ModalSettings
 
     @property
-    def _account(self) -> Client:
-        raise NotImplementedError
+    @abstractmethod
+    def _account(self) -> Client: ...
 
     def new_volume(self, host_id: str) -> HostVolume | None:
         if not self._settings.is_host_volume_created:
