@@ -168,14 +168,15 @@ def test_a_branch_begins_where_it_is_told_to(user: User) -> None:
     assert shown == "next\non the branch\nREADME.md\nfeature\n"
 
 
-@pytest.mark.parametrize("case", ["no commits", "detached", "shallow", "subfolder"])
+@pytest.mark.parametrize("case", ["empty", "no commits", "detached", "shallow", "subfolder"])
 def test_repositories_of_other_shapes(user: User, tmp_path: Path, case: str) -> None:
     project = user.project
-    if case == "no commits":
+    if case in ("empty", "no commits"):
         project = tmp_path / "fresh"
         project.mkdir()
         subprocess.run(["git", "init", "--quiet", str(project)], check=True)
-        (project / "only file").write_text("not committed\n")
+        if case == "no commits":
+            (project / "only file").write_text("not committed\n")
     elif case == "detached":
         (project / "second").write_text("2\n")
         user.git("add", "-A")
@@ -193,5 +194,5 @@ def test_repositories_of_other_shapes(user: User, tmp_path: Path, case: str) -> 
     user.mngr("create", "shape", "--source", str(source), "--", "sleep 1000")
     assert _there(user, "shape") == _here(project, set())
     log = user.mngr("exec", "shape", "git log --format=%s", check=None).stdout.decode()
-    expected = {"no commits": "", "shallow": "commit 2\n"}.get(case, "first commit\n")
+    expected = {"empty": "", "no commits": "", "shallow": "commit 2\n"}.get(case, "first commit\n")
     assert log == expected
