@@ -65,7 +65,7 @@ class User:
     env: dict[str, str] = field(default_factory=dict)
 
     def mngr(
-        self, *args: str, stdin: bytes = b"", check: int | None = 0, **extra: str
+        self, *args: str, stdin: bytes = b"", check: int | None = 0, timeout_s: float = 240, **extra: str
     ) -> subprocess.CompletedProcess[bytes]:
         """Runs `mngr`; `check` is the exit code that it must end with, None for any."""
         done = subprocess.run(
@@ -74,7 +74,7 @@ class User:
             capture_output=True,
             cwd=self.project,
             env=clean_env(self.env | extra),
-            timeout=240,
+            timeout=timeout_s,
         )
         if check is not None:
             assert done.returncode == check, (args, done.returncode, done.stdout[-2000:], done.stderr[-2000:])

@@ -19,6 +19,7 @@ TYPE = AgentType(
         ready=("^(\u203a|>)( |$)", "Sign in with ChatGPT", "Do you trust"),
     ),
     reports=True,
+    setup="codex-setup.sh",
     transcript="codex",
     transcripts='"${CODEX_HOME:-$HOME/.codex}"/sessions/*/*/*/rollout-*.jsonl',
 )

@@ -34,7 +34,7 @@ from mngr.providers.base import Progress
 
 T = TypeVar("T")
 _AT_ONCE = 16
-_READY_S = 60
+_READY_S = 120
 # How long one look on the host may take before the provider is asked whether the host is there still.
 _CHUNK_S = 300
 _RETRY_S = 0.5

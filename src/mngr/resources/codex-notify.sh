@@ -7,4 +7,8 @@ case $(printf '%s' "$1" | jq -r '.type // empty' 2>/dev/null) in
     approval-requested) now=blocked ;;
     *) exit 0 ;;
 esac
+thread=$(printf '%s' "$1" | jq -r '."thread-id" // empty')
+for file in "${CODEX_HOME:-$HOME/.codex}"/sessions/*/*/*/rollout-*"$thread".jsonl; do
+    [ -z "$thread" ] || [ ! -e "$file" ] || printf '%s\n' "$file" >"$state/transcript"
+done
 printf '%s\n' "$now" >"$state/doing.$$" && mv "$state/doing.$$" "$state/doing"

@@ -36,7 +36,9 @@ activity() {
         echo waiting
     elif [ -n "$reported" ] && ! shows ready; then
         echo "$reported"
-    elif [ "$idle" -ge "$quiet_s" ]; then
+    elif [ -z "$reported" ] && shows ready; then
+        echo waiting
+    elif [ "$idle" -ge "$quiet_s" ] && [ -n "$shown" ]; then
         echo waiting
     else
         echo working

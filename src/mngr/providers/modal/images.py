@@ -20,7 +20,7 @@ _AGENT_SCRIPTS = (
         "claude-hooks.json",
         "claude-hook.sh",
     ),
-    *("claude-setup.sh", "codex-notify.sh"),
+    *("claude-setup.sh", "codex-setup.sh", "gemini-setup.sh", "codex-notify.sh"),
 )
 _NPM = "install-npm.sh"
 _SCRIPTS = (
