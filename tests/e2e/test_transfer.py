@@ -113,6 +113,11 @@ def test_a_work_tree_with_one_of_everything(user: User) -> None:
     shared = "find .git/objects -type f -links +1 | wc -l; find .git/objects -type f | wc -l"
     assert len(set(user.text("exec", "two", shared).split())) == 1
     user.mngr("destroy", "tree", "--force")
+    # A third one from the second as it is now.
+    user.mngr("exec", "two", "rm changed; echo loose >loose; mkdir -p built; echo x >ignored")
+    user.mngr("create", "three", "--from", "two", "--host", "two", "--", "sleep 1000")
+    assert _there(user, "three") == {file for file in _there(user, "two") if not file.startswith(b"f ./ignored ")}
+    assert user.text("exec", "three", "git log --format=%s") == "everything\nfirst commit\n"
     assert user.text("exec", "two", "git fsck && git log --format=%s") == "everything\nfirst commit\n"
 
 
