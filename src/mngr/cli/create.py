@@ -49,7 +49,8 @@ class _Create(click.Command):
     "source",
     type=click.Path(path_type=Path),
     default=Path(),
-    help="The folder of the project that travels with the agent.  [default: this one]",
+    metavar="PATH|AGENT",
+    help="The folder, or agent, whose project travels with this one.  [default: this folder]",
 )
 @click.option("--host", metavar="AGENT|HOST", help="Put the agent on the running host of another.")
 @click.option("--snapshot", metavar="ID|NAME", help="Begin from a snapshot of another host instead of an image.")
@@ -96,7 +97,7 @@ def command(
     from mngr.providers.modal.build_args import split
 
     if not source.is_dir():
-        raise UsageError(f"--source {source}: there is no such folder")
+        source = create_project.brought(ctx, source)
     output: Output = ctx.obj
     about = create_extras.take(said)
     travel = create_project.take(said)
