@@ -18,12 +18,11 @@ def test_the_page_on_talking(talker: User) -> None:
     assert len(commands) == 18
     for command in commands:
         done = subprocess.run(
-            command,
-            shell=True,
+            ["sh", "-c", command],
             cwd=talker.project,
             env=clean_env(talker.env),
             capture_output=True,
-            timeout=120,  # noqa: S602
+            timeout=120,
         )
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         assert done.stderr == b"", (command, done.stderr)
