@@ -16,3 +16,12 @@ lint: setup
 
 lock:
 	@sh scripts/lock.sh
+
+unit: setup
+	@sh scripts/test.sh tests/unit
+
+e2e: setup
+	@sh scripts/test.sh -n 3 --dist loadfile tests/e2e
+
+chaos: setup
+	@MNGR_CHAOS_EVERY=1 sh scripts/test.sh -n 2 tests/chaos

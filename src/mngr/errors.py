@@ -14,7 +14,9 @@ MngrError                  1   it failed
 ├── AgentEnded             1   it has ended, and something else was waited for
 ├── NotReady, TimedOut     1   something did not happen in time
 ├── HostUnreachable        1   SSH to a host failed
-└── HostCommandFailed      1   a command of ours failed on a host
+├── HostCommandFailed      1   a command of ours failed on a host
+├── GitFailed              1   git failed here
+└── RsyncFailed            1   rsync failed
 """
 
 from __future__ import annotations
@@ -157,3 +159,13 @@ class HostCommandFailed(MngrError):
     def __init__(self, what: str, exit_code: int, stderr: str) -> None:
         tail = stderr.strip()[-600:]
         super().__init__(f"{what} failed on the host with exit code {exit_code}{': ' + tail if tail else ''}")
+
+
+class GitFailed(MngrError):
+    def __init__(self, verb: str, exit_code: int, stderr: str) -> None:
+        super().__init__(f"git {verb} failed with exit code {exit_code}: {stderr.strip()[-600:] or 'no reason given'}")
+
+
+class RsyncFailed(MngrError):
+    def __init__(self, exit_code: int, stderr: str) -> None:
+        super().__init__(f"rsync failed with exit code {exit_code}: {stderr.strip()[-600:] or 'no reason given'}")

@@ -22,6 +22,15 @@ _COMMANDS = {
     "message": "Tell agents something.",
     "wait": "Wait until agents wait for you, or have ended.",
     "transcript": "Show what was said in an agent's conversation.",
+    "ssh": "Open a shell where an agent is.",
+    "git": "Get the commits of agents, send yours, compare.",
+    "pull": "Copy files from an agent.",
+    "push": "Copy files to an agent.",
+    "rsync": "Copy files from and to agents, with rsync's own rules.",
+    "ssh-config": "Let plain ssh, scp and editors reach agents by name.",
+    "rename": "Give an agent another name.",
+    "label": "Set and remove labels of an agent.",
+    "limit": "Change when an agent's host ends itself.",
     "capture": "Print what an agent's screen shows.",
     "stop": "End agents and keep their work.",
     "start": "Bring stopped agents back.",
@@ -30,11 +39,14 @@ _COMMANDS = {
     "snapshot": "Keep the file systems of hosts.",
     "gc": "Put right what was cut off or ended by itself.",
     "keeper": "Do what is due by the clock.",
-    "logs": "Show what was written: by the build of an agent's image.",
+    "logs": "Show what agents and hosts wrote, also when they do not run.",
+    "events": "Show what happened to an agent.",
+    "file": "Read files of an agent's host, also when it does not run.",
+    "volume": "See and remove host volumes.",
     "config": "Show and change settings.",
     "help": "Explain a topic.",
 }
-_MODULES = {"list": "list_", "exec": "exec_", "help": "help_"}
+_MODULES = {"list": "list_", "exec": "exec_", "help": "help_", "ssh-config": "ssh_config"}
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mngr import addresses, config, durations, ids
-from mngr.cli import create_extras, render
+from mngr.cli import create_extras, create_project, render
 from mngr.cli.app import Output, common_options
 from mngr.cli.steps import with_steps
 from mngr.errors import UsageError
@@ -45,6 +45,8 @@ class _Create(click.Command):
 @click.option("--build-args", "many", multiple=True, metavar="'KEY=VALUE …'", help="Several of them in one.")
 @click.option(
     "--source",
+    "--from",
+    "source",
     type=click.Path(path_type=Path),
     default=Path(),
     help="The folder of the project that travels with the agent.  [default: this one]",
@@ -62,6 +64,7 @@ class _Create(click.Command):
 )
 @click.option("--snapshot-every", metavar="TIME", help="Take snapshots by the clock (with mngr keeper run).")
 @click.option("--keep-snapshots", type=click.IntRange(min=1), help="Of these keep so many.  [default: 10]")
+@create_project.project_options
 @create_extras.extras_options
 @common_options
 @click.pass_context
@@ -96,6 +99,7 @@ def command(
         raise UsageError(f"--source {source}: there is no such folder")
     output: Output = ctx.obj
     about = create_extras.take(said)
+    travel = create_project.take(said)
     name, agent_type = create_extras.name_and_type(words, agent_type)
     address = addresses.parse(name or ids.made_up_name())
     name = address.name
@@ -110,7 +114,9 @@ def command(
     elif snapshot:
         made = with_steps(output, lambda progress: _from_snapshot(snapshot, name, agent_type, arguments, progress))
     else:
-        request = Request(name, agent_type, provider, arguments, build_words, source.absolute(), policy, about.extras)
+        request = Request(
+            name, agent_type, provider, arguments, build_words, source.absolute(), policy, travel, about.extras
+        )
         if host:
             _nothing_about_a_new_host(build_words, policy)
             made = with_steps(output, lambda progress: create_on(host, request, progress))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import msgspec
 from mngr import config, ids
 from mngr.agents import registry as agent_types
 from mngr.agents.types import AgentType
-from mngr.errors import MngrError, NameTaken, NotRunning, ProviderConflict
+from mngr.errors import MngrError, NameTaken, NotRunning, ProviderConflict, UsageError
 from mngr.hosts import agents, known, transfer
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentView, Host, HostState, SnapshotKind
@@ -32,6 +33,28 @@ _WORK = "/work"
 
 
 @dataclass(frozen=True, slots=True)
+class Travel:
+    """What of the project travels and to which branch, as for `transfer.named`; `target_path` is the work folder
+    there, below ``/work`` unless absolute."""
+
+    branch: str = ""
+    unclean: bool | None = None
+    ignored: bool = False
+    target_path: str = ""
+
+    def project(self, source: Path, name: str) -> transfer.Project:
+        """Raises `UsageError`."""
+        return transfer.named(source, name, self.branch, unclean=self.unclean, ignored=self.ignored)
+
+    def work_dir(self, name: str) -> str:
+        """Raises `UsageError`."""
+        path = posixpath.normpath(posixpath.join(_WORK, self.target_path or name))
+        if "\n" in path or path in ("/", _WORK) or f"{path}/".startswith("/mngr/"):
+            raise UsageError(f"--target-path {self.target_path!r}: must be a folder of its own, outside of /mngr")
+        return path
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What to create. `source` is the folder of the project, `arguments` what stands after ``--``, `policy` what
     was said of the host's end, by the names of `Policy`'s fields. `type` empty is the default of the settings."""
@@ -43,6 +66,7 @@ class Request:
     build_args: tuple[str, ...]
     source: Path
     policy: Mapping[str, Any] = field(default_factory=dict)
+    travel: Travel = Travel()
     extras: Extras = field(default_factory=Extras)
 
     def kind(self) -> AgentType:
@@ -53,7 +77,7 @@ class Request:
     def agent(self, kind: AgentType) -> tuple[Agent, Provisions]:
         """The agent and what it is given. Raises `UsageError`."""
         ids.check_name(self.name)
-        work_dir = f"{_WORK}/{self.name}"
+        work_dir = self.travel.work_dir(self.name)
         provisions = provision.plan(self.extras, kind, work_dir, os.environ)
         agent = Agent(
             id=ids.new_agent_id(),
@@ -77,6 +101,7 @@ def create(request: Request, progress: Progress) -> AgentView:
     settings = config.load()
     kind = request.kind()
     agent, provisions = request.agent(kind)
+    project = request.travel.project(request.source, request.name)
     provider = providers.provider(request.provider, settings)
     plan = msgspec.structs.replace(provider.plan(request.build_args), install=kind.image_lines())
     policy = msgspec.structs.replace(provider.policy(), **request.policy)
@@ -92,7 +117,7 @@ def create(request: Request, progress: Progress) -> AgentView:
             raise NameTaken(agent.name) from error
         progress("sending the project")
         target = known.target(host.record, making.answering(host))
-        transfer.send_project(target, request.source, agent.work_dir, f"mngr/{agent.name}")
+        transfer.send_project(target, project, agent.work_dir)
         record = host.record
         if not record.exit_snapshots:
             # Whatever happens to the sandbox, there is then something to come back from.
@@ -112,6 +137,7 @@ def create_on(host_name: str, request: Request, progress: Progress) -> AgentView
     """
     kind = request.kind()
     agent, provisions = request.agent(kind)
+    project = request.travel.project(request.source, request.name)
     host = targets([host_name])[0].host
     making.make_room(provider_of(host), request.name, progress)
     with changing(host, progress) as (provider, record):
@@ -122,7 +148,8 @@ def create_on(host_name: str, request: Request, progress: Progress) -> AgentView
         record = provider.save(msgspec.structs.replace(record, agents=(*record.agents, agent)))
         try:
             progress("sending the project")
-            transfer.send_project(target, request.source, agent.work_dir, f"mngr/{agent.name}")
+            siblings = tuple(other.work_dir for other in record.agents if other.id != agent.id)
+            transfer.send_project(target, project, agent.work_dir, siblings=siblings)
             provision.install(target, kind, progress)
             progress("starting the agent")
             provision.carry_out(target, agent, kind, provisions)
