@@ -6,9 +6,7 @@ import subprocess
 from pathlib import Path
 
 from tests.conftest import User, clean_env
-from tests.e2e.test_agents import talker
 
-__all__ = ["talker"]
 PAGE = Path(__file__).parents[2] / "docs/how-to/talk.md"
 
 
