@@ -104,6 +104,7 @@ def test_everything_an_agent_can_be_given(user: User, tmp_path: Path) -> None:
         (["x", "shell", "--upload-file", "nowhere:/x"], "--upload-file nowhere:/x: there is no nowhere"),
         (["x", "shell", "--upload-file", "README.md"], "must be LOCAL:REMOTE"),
         (["x", "shell", "--message", "a", "--message-file", "b"], "can not both be given"),
+        (["x", "shell", "--snapshot", "im-1", "--env", "A=b"], "can not be given"),
         (["x", "loop"], "is its own parent: loop -> loop"),
     ],
 )
