@@ -15,6 +15,7 @@ from mngr.cli.steps import with_steps
 from mngr.errors import UsageError
 from mngr.models import AgentView, IdleMode
 from mngr.operations.create import Request, create, create_on
+from mngr.operations.provision import Extras
 from mngr.operations.talking import first_message, reuse
 from mngr.providers.base import Progress
 
@@ -109,6 +110,10 @@ def command(
     host = _host(address, host)
     build_words = (*build_args, *(word for text in many for word in split(text)))
     policy = _policy(said)
+    if snapshot and about.extras != Extras():
+        raise UsageError(
+            "--snapshot: the agent has what the snapshot has; variables, labels and files can not be given"
+        )
     existing = with_steps(output, lambda progress: reuse(name, progress)) if about.reuse else None
     if existing is not None:
         made = existing
