@@ -149,7 +149,7 @@ def adopt(target: Target, old: Agent | None, new: Agent | None) -> None:
 def changed_since(target: Target, moment: float) -> bool:
     """Whether any file of the host's disk was changed after `moment`, what mngr itself writes left aside."""
     script = (
-        f"find / -xdev \\( -path {HOST_DIR} -o -path /run -o -path /tmp -o -path /var/log -o -path /dev \\) -prune "
+        f"find / -xdev \\( -path {HOST_DIR} -o -path /var/lib/mngr -o -path /run -o -path /tmp -o -path /var/log -o -path /dev \\) -prune "
         f"-o -newermt @{int(moment)} -print -quit 2>/dev/null || echo unknown"
     )
     return bool(ssh.run(target, script, what="looking for changes").stdout.strip())
