@@ -15,7 +15,9 @@ from pathlib import Path
 
 from tests.conftest import BIN, User, clean_env
 
-COUNTER = 'echo "first of all"; n=0; while sleep 0.05; do n=$((n+1)); printf "\\033[32mline\\033[0m $n\\n"; done'
+COUNTER = (
+    'stty -echo; echo "first of all"; n=0; while sleep 0.05; do n=$((n+1)); printf "\\033[32mline\\033[0m $n\\n"; done'
+)
 
 
 def until(condition: Callable[[], object], *, within_s: float = 60) -> None:
