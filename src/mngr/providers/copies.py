@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from mngr import paths
-from mngr.models import HostRecord
+from mngr.models import RECORDS, HostRecord
 
 
 def folder(provider: str) -> Path:
@@ -20,4 +18,4 @@ def read(provider: str) -> list[HostRecord]:
     newest: dict[str, Path] = {}
     for path in sorted(folder(provider).glob("*.json")):
         newest[path.name.split(".")[0]] = path
-    return [msgspec.json.decode(path.read_bytes(), type=HostRecord) for path in newest.values()]
+    return [RECORDS.decode(path.read_bytes()) for path in newest.values()]
