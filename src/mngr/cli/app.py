@@ -113,9 +113,9 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
-        from importlib.metadata import version
+        from mngr import __version__
 
-        click.echo(f"mngr {version('mngr')}")
+        click.echo(f"mngr {__version__}")
         ctx.exit()
 
 

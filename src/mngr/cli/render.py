@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import string
 import sys
 import time
@@ -277,6 +276,8 @@ class Steps:
                 self._show(f"{self._step}: {line[begun.end() :]}")
 
     def _show(self, text: str) -> None:
+        import shutil
+
         width = shutil.get_terminal_size().columns - 1
         self._stream.write(f"\r\033[K{text[:width]}")
         self._stream.flush()

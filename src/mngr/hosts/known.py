@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from mngr import paths
@@ -41,6 +40,8 @@ def forget(record: HostRecord) -> None:
 
 def forget_keys(record: HostRecord) -> None:
     """Removes the keys of a host that is no more. A second call does nothing."""
+    import shutil
+
     shutil.rmtree(paths.host_folder(record.id), ignore_errors=True)
 
 

@@ -8,7 +8,6 @@ from mngr.errors import NotRunning
 from mngr.hosts import agents, ssh
 from mngr.models import Agent
 from mngr.operations import finding
-from mngr.operations.keeper import go_on, wants_to_go_on
 from mngr.providers.base import Progress
 
 
@@ -35,6 +34,8 @@ def _reach(name: str, progress: Progress) -> tuple[ssh.Target, Agent]:
     try:
         return finding.reach(name)
     except NotRunning:
+        from mngr.operations.keeper import go_on, wants_to_go_on
+
         host, _agent = finding.find(name)
         if not wants_to_go_on(host):
             raise
