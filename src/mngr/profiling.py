@@ -190,7 +190,7 @@ class _Output:
 
 
 def _watch_output(account: Account) -> None:
-    sys.stdout = _Output(sys.stdout, account)  # type: ignore[assignment]
+    sys.stdout = _Output(sys.stdout, account)
 
 
 def _watch_calls(account: Account) -> None:

@@ -97,7 +97,11 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that every command takes, before and behind its name."""
     for option in (
         click.option(
-            "--profile", is_flag=True, expose_value=False, callback=_profile, help="Tell where the time went, on stderr."
+            "--profile",
+            is_flag=True,
+            expose_value=False,
+            callback=_profile,
+            help="Tell where the time went, on stderr.",
         ),
         click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_keep("verbose"), help="Say more."),
         click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_keep("quiet"), help="Say less."),

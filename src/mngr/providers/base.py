@@ -64,6 +64,9 @@ class Provider(Protocol):
     def save(self, record: HostRecord) -> HostRecord:
         """Writes the next revision of a record; the record with that revision."""
 
+    def expect(self, record: HostRecord) -> None:
+        """Begins what is slow of what the next calls for this host will need. Never fails, and need not be called."""
+
     def settle(self, record: HostRecord, progress: Progress) -> HostRecord:
         """The record as it must be after what really happened: a sandbox that ended leaves its snapshot and its reason,
         a change that was cut off is finished or taken back. Not saved; the same object when nothing is to be changed.

@@ -7,6 +7,7 @@ changes, what was read once is read from the disk of this machine afterwards.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,16 +20,16 @@ from mngr.models import HostRecord
 from mngr.providers import copies
 
 if TYPE_CHECKING:
-    from mngr.providers.modal.client import Client
+    from mngr.providers.modal.storage import Storage
 
 _FOLDER = "hosts"
-_READERS = 8
+_READERS = 64
 
 
 class Records:
     """The records of one provider, and this machine's copies of them."""
 
-    def __init__(self, provider: str, client: Client) -> None:
+    def __init__(self, provider: str, client: Storage) -> None:
         self._client = client
         self._cache = copies.folder(provider)
 
@@ -38,8 +39,14 @@ class Records:
         for path in sorted(self._client.list_files(_FOLDER)):
             newest[path.split("/")[1]] = path
         self._forget(set(newest.values()))
-        with ThreadPoolExecutor(_READERS) as pool:
-            records = [record for record in pool.map(self._read, newest.values()) if record is not None]
+        missing = [path for path in newest.values() if not self._local(path).exists()]
+        if missing:
+            with ThreadPoolExecutor(_READERS) as pool:
+                read = dict(zip(missing, pool.map(self._read, missing), strict=True))
+        else:
+            read = {}
+        found = (read[path] if path in read else self._read(path) for path in newest.values())
+        records = [record for record in found if record is not None]
         return sorted(records, key=lambda record: record.created_at)
 
     def get(self, host_id: str) -> HostRecord | None:
@@ -49,15 +56,24 @@ class Records:
 
     def write(self, record: HostRecord) -> HostRecord:
         """Writes the next revision and removes the one before; the record with its revision."""
+        return self.stage(record)()
+
+    def stage(self, record: HostRecord) -> Callable[[], HostRecord]:
+        """Brings the next revision to the server, where it counts once the result was called, which gives it."""
         before = _path(record) if record.revision else None
         following = msgspec.structs.replace(record, revision=record.revision + 1)
         path = _path(following)
-        self._client.write_file(path, msgspec.json.encode(following))
-        self._remember(path, following)
-        if before is not None:
-            self._client.remove_files(before)
-            self._local(before).unlink(missing_ok=True)
-        return following
+        commit = self._client.stage(path, msgspec.json.encode(following))
+
+        def written() -> HostRecord:
+            commit()
+            self._remember(path, following)
+            if before is not None:
+                self._client.remove_later(before)
+                self._local(before).unlink(missing_ok=True)
+            return following
+
+        return written
 
     def remove(self, host_id: str) -> None:
         """Removes all records of a host. A second call does nothing."""
