@@ -1,4 +1,4 @@
-"""The account that `--profile` prints: where a command's time went. Nothing is measured, and nothing imported, without it.
+"""The account that `--profile` prints: where a command's time went. Nothing of it is imported without the option.
 
 It is taken from outside of what it measures: at the joints of Python and of grpclib, so that no other module of mngr
 knows of it and every call is seen, whoever makes it (the SDK's own ones too).
@@ -79,31 +79,31 @@ class Account:
         }
 
 
-_account: Account | None = None
+_accounts: list[Account] = []
+"""The one of this process, once there is one."""
 
 
 def prepare() -> None:
     """Begins to measure, in case the option turns out to be ours. A second call does nothing."""
-    global _account
-    if _account is not None:
+    if _accounts:
         return
     since = _age()
-    _account = Account(zero=time.monotonic() - since, import_s=since)
-    _watch_imports(_account)
-    _watch_programs(_account)
-    _watch_output(_account)
+    made = Account(zero=time.monotonic() - since, import_s=since)
+    _accounts.append(made)
+    _watch_imports(made)
+    _watch_programs(made)
+    _watch_output(made)
 
 
 def want() -> None:
     """The option is ours: `account` gives what was measured."""
     prepare()
-    assert _account is not None  # noqa: S101 (prepare has made it)
-    _account.wanted = True
+    _accounts[0].wanted = True
 
 
 def account() -> dict[str, Any] | None:
     """What was measured, None when nobody asked."""
-    return _account.value() if _account is not None and _account.wanted else None
+    return _accounts[0].value() if _accounts and _accounts[0].wanted else None
 
 
 def text(value: dict[str, Any]) -> str:

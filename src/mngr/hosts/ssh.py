@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import socket
+import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass

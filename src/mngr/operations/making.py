@@ -45,7 +45,7 @@ def begun(
     leaves a record that says why; a race for the name that was lost leaves nothing."""
     host_id = ids.new_host_id()
     with locks.held(host_id, lambda: None):
-        record = provider.save(
+        record = provider.save_ahead(
             HostRecord(
                 id=host_id,
                 name=agent.name,

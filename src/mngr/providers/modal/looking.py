@@ -23,18 +23,23 @@ def hosts(wire: Wire, read: Callable[[], Sequence[HostRecord]]) -> list[Host]:
     first = wire.begin(wire.sandboxes())
     records = read()
     listed = {one.id: one for one in first.result()}
-    missing = {record.sandbox_id for record in records if record.state is HostState.RUNNING} - listed.keys()
+    ends = {record.id: known.end(record) for record in records if record.state is HostState.RUNNING}
+    missing = {record.sandbox_id for record in records if record.id in ends and not ends[record.id]} - listed.keys()
     if len(missing) > _SINGLY and listed:
         listed = wire.begin(wire.running(listed.keys() | missing)).result()
         missing -= listed.keys()
     # The list may be old, so that a sandbox is missing from it proves nothing.
     asked = {sandbox_id: wire.begin(_state(wire, sandbox_id)) for sandbox_id in missing}
-    return [
-        _ended_or_not(record, asked[record.sandbox_id].result())
-        if record.state is HostState.RUNNING and record.sandbox_id in asked
-        else _view(record, listed)
-        for record in records
-    ]
+    found = []
+    for record in records:
+        end = ends.get(record.id)
+        if end:
+            found.append(Host(record=record, state=end[0], reason=end[1]))
+        elif record.id in ends and record.sandbox_id in asked:
+            found.append(_ended_or_not(record, asked[record.sandbox_id].result()))
+        else:
+            found.append(_view(record, listed))
+    return found
 
 
 async def _state(wire: Wire, sandbox_id: str) -> tuple[bool, Ending | None, Endpoint | None]:
@@ -69,4 +74,5 @@ def _ended_or_not(record: HostRecord, state: tuple[bool, Ending | None, Endpoint
     if ending is None:
         return Host(record=record, state=HostState.CRASHED, reason="the sandbox is gone")
     verdict, reason = endings.verdict(record, ending)
+    known.remember_end(record, verdict, reason)
     return Host(record=record, state=verdict, reason=reason)

@@ -90,6 +90,7 @@ class ModalProvider:
         threading.Thread(target=importlib.import_module, args=("mngr.providers.modal.client",), daemon=True).start()
 
     def plan(self, words: tuple[str, ...]) -> HostPlan:
+        self._load_sdk()
         plan = build_args.plan(words, self._settings)
         return HostPlan(msgspec.to_builtins(plan.options), plan.env, plan.notes)
 
@@ -154,6 +155,9 @@ class ModalProvider:
     def save(self, record: HostRecord) -> HostRecord:
         return self._records.write(record)
 
+    def save_ahead(self, record: HostRecord) -> HostRecord:
+        return self._records.write_ahead(record)
+
     def settle(self, record: HostRecord, progress: Progress) -> HostRecord:
         if record.state is HostState.RUNNING and self._still_runs(record.sandbox_id):
             return record
@@ -175,6 +179,7 @@ class ModalProvider:
         options = msgspec.convert(record.options, Options)
         self._make_keys(record)
         if plan.env:
+            self._records.wait(record.id)
             self._client.keep_secret(_secret_name(record), plan.env)
         progress("building the image")
         written: list[str] = []
@@ -211,6 +216,7 @@ class ModalProvider:
         host_keys = keys.load(paths.host_folder(record.id))
         image_id = snapshot.id if snapshot else record.image_id
         progress("starting the sandbox")
+        self._records.wait(record.id)
 
         def request(record: HostRecord) -> SandboxRequest:
             told = sandboxes.environment(record, options, host_keys, run_agents=run_agents)
@@ -235,6 +241,7 @@ class ModalProvider:
             started_at=begun,
             started_from=snapshot.id if snapshot else "",
         )
+        self._records.stage_ahead(running)
         try:
             progress("waiting for SSH")
             ssh.wait_until_ready(known.target(running, address), timeout_s=_SSH_S)

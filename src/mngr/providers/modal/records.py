@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ class Records:
     def __init__(self, provider: str, client: Storage) -> None:
         self._client = client
         self._cache = copies.folder(provider)
+        self._writing: dict[str, Future[HostRecord]] = {}
+        self._staged: dict[str, tuple[HostRecord, Callable[[], HostRecord]]] = {}
 
     def all(self) -> list[HostRecord]:
         """The newest record of every host, oldest host first."""
@@ -51,17 +53,40 @@ class Records:
 
     def get(self, host_id: str) -> HostRecord | None:
         """The newest record of one host, or None."""
+        self.wait(host_id)
         found = sorted(self._client.list_files(f"{_FOLDER}/{host_id}"))
         return self._read(found[-1]) if found else None
 
     def write(self, record: HostRecord) -> HostRecord:
         """Writes the next revision and removes the one before; the record with its revision."""
-        return self.stage(record)()
+        self.wait(record.id)
+        ahead, commit = self._staged.pop(record.id, (None, None))
+        if commit is None or ahead != record:
+            commit = self._stage(record)
+        return commit()
 
-    def stage(self, record: HostRecord) -> Callable[[], HostRecord]:
+    def write_ahead(self, record: HostRecord) -> HostRecord:
+        """As `write`, but returns before it is done: `wait` raises what went wrong."""
+        commit = self._stage(record)
+        pool = ThreadPoolExecutor(1)
+        self._writing[record.id] = pool.submit(commit)
+        pool.shutdown(wait=False)
+        return _following(record)
+
+    def wait(self, host_id: str) -> None:
+        """Waits until what was begun for a host is written."""
+        writing = self._writing.pop(host_id, None)
+        if writing is not None:
+            writing.result()
+
+    def stage_ahead(self, record: HostRecord) -> None:
+        """Brings a revision to the server that is likely to be the next; one that is not costs nothing."""
+        self._staged[record.id] = (record, self._stage(record))
+
+    def _stage(self, record: HostRecord) -> Callable[[], HostRecord]:
         """Brings the next revision to the server, where it counts once the result was called, which gives it."""
         before = _path(record) if record.revision else None
-        following = msgspec.structs.replace(record, revision=record.revision + 1)
+        following = _following(record)
         path = _path(following)
         commit = self._client.stage(path, msgspec.json.encode(following))
 
@@ -77,6 +102,7 @@ class Records:
 
     def remove(self, host_id: str) -> None:
         """Removes all records of a host. A second call does nothing."""
+        self.wait(host_id)
         self._client.remove_files(f"{_FOLDER}/{host_id}", recursive=True)
         for path in self._cache.glob(f"{host_id}.*"):
             path.unlink(missing_ok=True)
@@ -108,6 +134,10 @@ class Records:
         for path in self._cache.iterdir():
             if path.name not in keep:
                 path.unlink(missing_ok=True)
+
+
+def _following(record: HostRecord) -> HostRecord:
+    return msgspec.structs.replace(record, revision=record.revision + 1)
 
 
 def _path(record: HostRecord) -> str:

@@ -107,8 +107,8 @@ class Storage:
         )
 
     def remove_later(self, path: str) -> None:
-        """Begins to remove a file that nobody reads any more. The end of the process waits for it; it is no loss when it
-        stays."""
+        """Begins to remove a file that nobody reads any more. The end of the process waits for it; nothing is lost when
+        it stays."""
         if self.wire is None:
             self._client().remove_files(path)
         else:

@@ -1,5 +1,5 @@
-"""The few calls that every command makes, without the SDK, which takes half a second to import: Modal's own protocol, by
-the message classes and the gRPC library that the SDK brings.
+"""The few calls that every command makes, without the SDK, which takes half a second to import: Modal's own protocol,
+by the message classes and the gRPC library that the SDK brings.
 
 Nothing depends on it: whatever it can not do or does not understand raises `WireFailed`, and the caller asks the SDK
 (see `storage` and `looking`), which also has the words for what is wrong.
@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import grpclib
 import grpclib.client
 import grpclib.config
+from google.protobuf.empty_pb2 import Empty
 from grpclib.exceptions import StreamTerminatedError
 from modal_proto import api_pb2
 from modal_version import __version__ as sdk_version  # type: ignore[import-untyped]
@@ -112,9 +113,7 @@ class Wire:
         url = urllib.parse.urlparse(self._access.server_url)
         tls = url.scheme == "https"
         windows = grpclib.config.Configuration(http2_connection_window_size=_WINDOW, http2_stream_window_size=_WINDOW)
-        return grpclib.client.Channel(
-            url.hostname, url.port or (443 if tls else 80), ssl=tls or None, loop=self._loop, config=windows
-        )
+        return grpclib.client.Channel(url.hostname, url.port or (443 if tls else 80), ssl=tls or None, config=windows)
 
     @cached_property
     def _readers(self) -> ThreadPoolExecutor:
@@ -216,7 +215,7 @@ class Wire:
         """What is gone already is no error."""
         request = api_pb2.VolumeRemoveFile2Request(volume_id=self._access.volume_id, path=path, recursive=recursive)
         with contextlib.suppress(Gone):
-            await self._call("VolumeRemoveFile2", request, _Empty())
+            await self._call("VolumeRemoveFile2", request, Empty)
 
     async def sandboxes(self, before: float = 0.0) -> list[Listed]:
         """One page of the app's running sandboxes, the newest first; an empty one is behind the last."""
@@ -266,12 +265,6 @@ def _ssh(tunnels: Sequence[api_pb2.TunnelData]) -> Endpoint | None:
         if one.container_port == SSH_PORT and one.unencrypted_host:
             return Endpoint(one.unencrypted_host, one.unencrypted_port)
     return None
-
-
-def _Empty() -> Any:  # noqa: N802 (a message class)
-    from google.protobuf.empty_pb2 import Empty
-
-    return Empty
 
 
 def _http(method: str, url: str, data: bytes | None) -> bytes:
