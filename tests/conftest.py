@@ -71,7 +71,7 @@ class User:
     env: dict[str, str] = field(default_factory=dict)
 
     def mngr(
-        self, *args: str, stdin: bytes = b"", check: int | None = 0, **extra: str
+        self, *args: str, stdin: bytes = b"", check: int | None = 0, timeout_s: float = 240, **extra: str
     ) -> subprocess.CompletedProcess[bytes]:
         """Runs `mngr`; `check` is the exit code that it must end with, None for any."""
         done = subprocess.run(
@@ -80,7 +80,7 @@ class User:
             capture_output=True,
             cwd=self.project,
             env=clean_env(self.env | extra),
-            timeout=240,
+            timeout=timeout_s,
         )
         if check is not None:
             assert done.returncode == check, (args, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
@@ -121,7 +121,16 @@ def user(localmodal_server: LocalModalServer, tmp_path: Path) -> Iterator[User]:
     project.mkdir()
     app = f"test-{tmp_path.name}"[:60]
     (home / "settings.toml").write_text(f'[providers.modal]\napp = "{app}"\nstate_volume = "{app}"\n')
-    someone = User(home, project, {"MNGR_HOME": str(home), "LOCALMODAL_HOME": str(localmodal_server.home)})
+    someone = User(
+        home,
+        project,
+        {
+            "MNGR_HOME": str(home),
+            "LOCALMODAL_HOME": str(localmodal_server.home),
+            # Most tests are about hosts, and what runs there is any command.
+            "MNGR__DEFAULT_AGENT_TYPE": "command",
+        },
+    )
     someone.git("init", "--quiet", "--initial-branch", "main")
     (project / "README.md").write_text("hello\n")
     someone.git("add", ".")

@@ -10,8 +10,13 @@ MngrError                  1   it failed
 ├── NameTaken              2   an agent of that name is there
 ├── ProviderRefused        1   the provider said no, in its own words
 ├── ImageBuildFailed       1   a build step failed
+├── AgentBlocked           1   it asks for a permission
+├── AgentEnded             1   it has ended, and something else was waited for
+├── NotReady, TimedOut     1   something did not happen in time
 ├── HostUnreachable        1   SSH to a host failed
-└── HostCommandFailed      1   a command of ours failed on a host
+├── HostCommandFailed      1   a command of ours failed on a host
+├── GitFailed              1   git failed here
+└── RsyncFailed            1   rsync failed
 """
 
 from __future__ import annotations
@@ -116,6 +121,32 @@ class NotRunning(MngrError):
         super().__init__(f"agent {agent!r} is {state}; start it with: mngr start {agent}")
 
 
+class AgentBlocked(MngrError):
+    def __init__(self, agent: str) -> None:
+        super().__init__(
+            f"agent {agent!r} is BLOCKED: it asks for a permission; look at it (mngr capture {agent}) and answer: "
+            f"mngr connect {agent}, or mngr message --answer {agent} KEYS"
+        )
+
+
+class AgentEnded(MngrError):
+    def __init__(self, agent: str, state: str, wanted: str) -> None:
+        super().__init__(f"agent {agent!r} is {state} and will not be {wanted}")
+
+
+class NotReady(MngrError):
+    def __init__(self, agent: str, after_s: float) -> None:
+        super().__init__(
+            f"agent {agent!r} runs, but was not ready for its message within {after_s:g} s; look at it: "
+            f"mngr capture {agent}"
+        )
+
+
+class TimedOut(MngrError):
+    def __init__(self, agent: str, wanted: str, after_s: float, state: str) -> None:
+        super().__init__(f"agent {agent!r} was not {wanted} within {after_s:g} s; it is {state}")
+
+
 class HostUnreachable(MngrError):
     def __init__(self, host: str, reason: str) -> None:
         super().__init__(f"host {host} can not be reached over SSH: {reason.strip() or 'no reason given'}")
@@ -129,3 +160,13 @@ class HostCommandFailed(MngrError):
     def __init__(self, what: str, exit_code: int, stderr: str) -> None:
         tail = stderr.strip()[-600:]
         super().__init__(f"{what} failed on the host with exit code {exit_code}{': ' + tail if tail else ''}")
+
+
+class GitFailed(MngrError):
+    def __init__(self, verb: str, exit_code: int, stderr: str) -> None:
+        super().__init__(f"git {verb} failed with exit code {exit_code}: {stderr.strip()[-600:] or 'no reason given'}")
+
+
+class RsyncFailed(MngrError):
+    def __init__(self, exit_code: int, stderr: str) -> None:
+        super().__init__(f"rsync failed with exit code {exit_code}: {stderr.strip()[-600:] or 'no reason given'}")

@@ -30,9 +30,11 @@ IN_WORK = frozenset({HostState.BUILDING, HostState.STARTING, HostState.STOPPING}
 
 
 class AgentState(Enum):
-    """What an agent is doing."""
+    """What an agent is doing: at work, waiting for the user, blocked until the user permits something, ended."""
 
     RUNNING = "RUNNING"
+    WAITING = "WAITING"
+    BLOCKED = "BLOCKED"
     DONE = "DONE"
     STOPPED = "STOPPED"
     UNKNOWN = "UNKNOWN"
@@ -158,10 +160,11 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentView(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent as it is now, with its host."""
+    """An agent as it is now, with its host. `idle_s` is how long its screen has shown nothing new."""
 
     agent: Agent
     state: AgentState
     host: Host
     exit_code: int | None = None
+    idle_s: float | None = None
     out_of_memory: bool = False

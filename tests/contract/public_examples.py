@@ -33,6 +33,10 @@ sandbox = modal.Sandbox.create(
     experimental_options={"enable_exit_snapshot": True},
 )
 atexit.register(sandbox.terminate)
+eat = '$x .= "x" x 1000000 while 1'
+eaten = modal.Sandbox.create("perl", "-e", eat, app=app, image=image, memory=(64, 64))
+idle = modal.Sandbox.create("sleep", "300", app=app, image=image, idle_timeout=1)
+late = modal.Sandbox.create("sleep", "300", app=app, image=image, timeout=1)
 sandbox.wait_until_ready(timeout=60)
 
 process = sandbox.exec("sh", "-c", "cat; exit 4")
@@ -62,4 +66,13 @@ assert sandbox.exec("cat", "/vol/outside").stdout.read() == "from outside"
 sandbox.terminate()
 sandbox.wait(raise_on_termination=False)
 assert sandbox.returncode == 137
+for ended in (eaten, idle):
+    ended.wait()
+    assert ended.returncode == 137
+try:
+    late.wait()
+except modal.exception.SandboxTimeoutError:
+    assert late.returncode == 124
+else:
+    raise AssertionError("it outlived its time")
 print("ok", modal.__version__, sandbox.object_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -68,8 +69,10 @@ def call(name: str, request: Message) -> Message:
 
 
 def kill(process_ids: list[int]) -> None:
+    """Kills processes of sandboxes; the end of one may be that of the next."""
     for pid in process_ids:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 WAYS: dict[str, tuple[str, dict[str, int], Callable[[modal.Sandbox], None] | None, str, int, str]] = {
@@ -84,7 +87,7 @@ WAYS: dict[str, tuple[str, dict[str, int], Callable[[modal.Sandbox], None] | Non
 }
 
 
-def test_each_way_to_end(app: modal.App, image: modal.Image, version: str) -> None:
+def test_each_way_to_end(app: modal.App, image: modal.Image) -> None:
     sandboxes = {}
     for name, (command, limits, *_rest) in reversed(WAYS.items()):
         sandboxes[name] = modal.Sandbox.create(

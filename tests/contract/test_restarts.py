@@ -101,7 +101,7 @@ def test_a_server_killed_while_a_sandbox_boots(
     assert sandbox.returncode in (1, 137)
     name = f"localmodal-{sandbox.object_id}"
     until(lambda: bool(subprocess.run(["podman", "container", "exists", name]).returncode))
-    assert not (localmodal_server.home / "mounts" / sandbox.object_id).exists()
+    until(lambda: not (localmodal_server.home / "mounts" / sandbox.object_id).exists())
 
 
 def test_one_snapshot_for_one_id(

@@ -16,6 +16,7 @@ from localmodal.errors import Internal
 from localmodal.home import Home
 
 LABEL = "localmodal.home"
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,13 @@ class Podman:
     async def spawn(
         self, *args: str, program: str = "podman", env: Mapping[str, str] | None = None, **streams: Any
     ) -> asyncio.subprocess.Process:
-        """Starts podman (or another program that needs its configuration) and returns at once."""
-        return await asyncio.create_subprocess_exec(program, *args, env=self.environment() | dict(env or {}), **streams)
+        """Starts podman (or another program that needs its configuration) and returns at once.
+
+        It is killed when this process is: a container that came to life later would be nobody's.
+        """
+        return await asyncio.create_subprocess_exec(
+            *(*_DIES_WITH_US, program, *args), env=self.environment() | dict(env or {}), **streams
+        )
 
     async def run(
         self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, check: bool = True

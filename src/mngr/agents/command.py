@@ -1,19 +1,7 @@
-"""The agent type ``command``: any command at all."""
+"""Any command at all: what stands after ``--``. One word is a line for the shell, several are one command."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
+from mngr.agents.types import AgentType
 
-from mngr.errors import UsageError
-
-
-class Command:
-    """Runs what stands after ``--``. One word is a line for the shell, several are one command."""
-
-    name = "command"
-
-    def command(self, arguments: Sequence[str]) -> str:
-        if not arguments:
-            raise UsageError("an agent of type 'command' needs a command; give it after --")
-        return arguments[0] if len(arguments) == 1 else shlex.join(arguments)
+TYPE = AgentType(name="command")

@@ -19,6 +19,18 @@ _COMMANDS = {
     "list": "List agents.",
     "exec": "Run a command where an agent is.",
     "connect": "Attach this terminal to an agent.",
+    "message": "Tell agents something.",
+    "wait": "Wait until agents wait for you, or have ended.",
+    "transcript": "Show what was said in an agent's conversation.",
+    "ssh": "Open a shell where an agent is.",
+    "git": "Get the commits of agents, send yours, compare.",
+    "pull": "Copy files from an agent.",
+    "push": "Copy files to an agent.",
+    "rsync": "Copy files from and to agents, with rsync's own rules.",
+    "ssh-config": "Let plain ssh, scp and editors reach agents by name.",
+    "rename": "Give an agent another name.",
+    "label": "Set and remove labels of an agent.",
+    "limit": "Change when an agent's host ends itself.",
     "capture": "Print what an agent's screen shows.",
     "stop": "End agents and keep their work.",
     "start": "Bring stopped agents back.",
@@ -31,7 +43,7 @@ _COMMANDS = {
     "config": "Show and change settings.",
     "help": "Explain a topic.",
 }
-_MODULES = {"list": "list_", "exec": "exec_", "help": "help_"}
+_MODULES = {"list": "list_", "exec": "exec_", "help": "help_", "ssh-config": "ssh_config"}
 
 
 @dataclass

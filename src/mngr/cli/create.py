@@ -8,18 +8,25 @@ from typing import Any
 
 import click
 
-from mngr import durations
-from mngr.cli import render
+from mngr import addresses, config, durations, ids
+from mngr.cli import create_extras, create_project, render
 from mngr.cli.app import Output, common_options
-from mngr.cli.steps import steps, with_steps
+from mngr.cli.steps import with_steps
 from mngr.errors import UsageError
 from mngr.models import AgentView, IdleMode
 from mngr.operations.create import Request, create, create_on
+from mngr.operations.talking import first_message, reuse
 from mngr.providers.base import Progress
+
+_AFTER = "mngr.after"
 
 
 class _Create(click.Command):
-    """Shows the build arguments below the options."""
+    """Keeps what stands after ``--`` apart, and shows the build arguments below the options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        before, ctx.meta[_AFTER] = create_extras.split(args)
+        return super().parse_args(ctx, before)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)
@@ -30,15 +37,16 @@ class _Create(click.Command):
 
 
 @click.command("create", cls=_Create)
-@click.argument("name")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.option("--in", "--provider", "provider", default="modal", show_default=True, help="Where the host comes from.")
-@click.option("--type", "agent_type", default="command", show_default=True, help="The type of agent.")
+@click.argument("words", nargs=-1, metavar="[NAME [TYPE]] [-- ARGUMENTS]")
+@click.option("--in", "--provider", "provider", help="Where the host comes from.  [default: modal]")
+@click.option("--type", "agent_type", default="", help="The type of agent.  [default: claude]")
 @click.option("--connect/--no-connect", default=True, help="Attach to the agent when it runs (in a terminal).")
 @click.option("-b", "--build-arg", "build_args", multiple=True, metavar="KEY=VALUE", help="What the host is to be.")
 @click.option("--build-args", "many", multiple=True, metavar="'KEY=VALUE …'", help="Several of them in one.")
 @click.option(
     "--source",
+    "--from",
+    "source",
     type=click.Path(path_type=Path),
     default=Path(),
     help="The folder of the project that travels with the agent.  [default: this one]",
@@ -56,14 +64,15 @@ class _Create(click.Command):
 )
 @click.option("--snapshot-every", metavar="TIME", help="Take snapshots by the clock (with mngr keeper run).")
 @click.option("--keep-snapshots", type=click.IntRange(min=1), help="Of these keep so many.  [default: 10]")
+@create_project.project_options
+@create_extras.extras_options
 @common_options
-@click.pass_obj
+@click.pass_context
 def command(
-    output: Output,
+    ctx: click.Context,
     /,
-    name: str,
-    arguments: tuple[str, ...],
-    provider: str,
+    words: tuple[str, ...],
+    provider: str | None,
     agent_type: str,
     connect: bool,
     build_args: tuple[str, ...],
@@ -71,13 +80,15 @@ def command(
     source: Path,
     snapshot: str | None,
     host: str | None,
-    **policy: Any,
+    **said: Any,
 ) -> int:
     """Create an agent called NAME on a host of its own and start it.
 
-    What the agent runs stands after --: one word is a line for the shell, several are one command. The project in this
-    folder travels with it: a git repository with its history, onto a new branch mngr/NAME, and with all uncommitted
-    files that git does not ignore; any other folder as it is.
+    TYPE is what it is: claude, codex, opencode, gemini, shell, command or one of the settings; its arguments stand
+    after --. A command is one word, a line for the shell, or several. Without a NAME one is made up.
+
+    The project in this folder travels with it: a git repository with its history, onto a new branch mngr/NAME, and with
+    all uncommitted files that git does not ignore; any other folder as it is.
 
     What the host is to be is said with build arguments, listed below with their defaults; see also:
     mngr help build-args
@@ -86,23 +97,54 @@ def command(
 
     if not source.is_dir():
         raise UsageError(f"--source {source}: there is no such folder")
-    words = (*build_args, *(word for text in many for word in split(text)))
-    said = _policy(policy)
-    if snapshot:
+    output: Output = ctx.obj
+    about = create_extras.take(said)
+    travel = create_project.take(said)
+    name, agent_type = create_extras.name_and_type(words, agent_type)
+    address = addresses.parse(name or ids.made_up_name())
+    name = address.name
+    arguments: tuple[str, ...] = ctx.meta[_AFTER]
+    provider = _provider(address, provider)
+    host = _host(address, host)
+    build_words = (*build_args, *(word for text in many for word in split(text)))
+    policy = _policy(said)
+    existing = with_steps(output, lambda progress: reuse(name, progress)) if about.reuse else None
+    if existing is not None:
+        made = existing
+    elif snapshot:
         made = with_steps(output, lambda progress: _from_snapshot(snapshot, name, agent_type, arguments, progress))
     else:
-        request = Request(name, agent_type, provider, arguments, words, source.absolute(), said)
+        request = Request(
+            name, agent_type, provider, arguments, build_words, source.absolute(), policy, travel, about.extras
+        )
         if host:
-            _nothing_about_a_new_host(words, said)
+            _nothing_about_a_new_host(build_words, policy)
             made = with_steps(output, lambda progress: create_on(host, request, progress))
         else:
             made = with_steps(output, lambda progress: create(request, progress))
+    if about.message is not None:
+        text = about.message
+        made = with_steps(output, lambda progress: first_message(made, text, progress))
     render.agent(made, output.form, "" if output.quiet else f"{name} is running; attach: mngr connect {name}")
     if connect and output.form == "human" and sys.stdin.isatty() and sys.stdout.isatty():
-        from mngr.operations.execution import connect as attach
+        from mngr.cli.connect import attach
 
-        return attach(name, steps(output))
+        return attach(output, made.agent.id)
     return 0
+
+
+def _provider(address: addresses.Address, option: str | None) -> str:
+    """Where the host is to be. Raises `UsageError`."""
+    if option and address.provider and option != address.provider:
+        raise UsageError(f"the provider is given twice: {address.provider} and --in {option}")
+    return address.provider or option or config.load().default_provider
+
+
+def _host(address: addresses.Address, option: str | None) -> str | None:
+    """The host that is there already, None for one of the agent's own. Raises `UsageError`."""
+    if option and address.host and option != address.host:
+        raise UsageError(f"the host is given twice: {address.host} and --host {option}")
+    return address.host or option
 
 
 def _nothing_about_a_new_host(words: tuple[str, ...], said: dict[str, Any]) -> None:
@@ -135,5 +177,8 @@ def _from_snapshot(
     from mngr.agents import registry
     from mngr.operations.clone import from_snapshot
 
-    command = registry.agent_type(agent_type).command(arguments) if arguments else None
-    return from_snapshot(snapshot, name, progress, command=command, agent_type=agent_type)
+    if not (agent_type or arguments):
+        return from_snapshot(snapshot, name, progress)
+    settings = config.load()
+    kind = registry.agent_type(agent_type or settings.default_agent_type, settings)
+    return from_snapshot(snapshot, name, progress, command=kind.command(arguments), agent_type=kind.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import string
 import sys
 import time
@@ -17,7 +18,8 @@ from mngr.models import AgentView, Host, HostRecord, Policy, Snapshot
 
 # As podman's builds write it, and as Modal's do.
 _BUILD_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP |=> Step ")
-_COLUMNS = ("NAME", "STATE", "TYPE", "HOST", "AGE", "NOTE")
+_COLUMNS = ("NAME", "STATE", "TYPE", "HOST", "AGE", "IDLE", "NOTE")
+_NO_AGENTS = "no agents; make one: mngr create NAME --in modal"
 _SNAPSHOT_COLUMNS = ("ID", "NAME", "KIND", "CREATED", "SIZE", "HOST", "BASED ON", "NOTE")
 
 
@@ -33,6 +35,7 @@ def agent_value(view: AgentView) -> dict[str, Any]:
         "work_dir": agent.work_dir,
         "command": agent.command,
         "exit_code": view.exit_code,
+        "idle_s": view.idle_s,
         "out_of_memory": view.out_of_memory,
         "labels": agent.labels,
         "host": host_value(view.host),
@@ -84,7 +87,7 @@ def _ssh_value(host: Host) -> dict[str, Any] | None:
         return None
     endpoint = host.endpoint
     try:
-        command = " ".join(ssh.argv(known.target(host.record, endpoint)))
+        command = shlex.join(ssh.argv(known.target(host.record, endpoint)))
     except MngrError:
         command = ""
     return {"host": endpoint.address, "port": endpoint.port, "user": endpoint.user, "command": command}
@@ -96,10 +99,54 @@ def listing(views: Sequence[AgentView], errors: Sequence[str], form: str) -> Non
         for error in errors:
             print(f"mngr: {error}", file=sys.stderr)
         rows = [_row(view) for view in views]
-        _table(_COLUMNS, rows, "no agents; make one: mngr create NAME --in modal --type command -- COMMAND")
+        _table(_COLUMNS, rows, _NO_AGENTS)
         return
     values = [agent_value(view) for view in views]
     _structured(form, {"agents": values, "errors": list(errors)}, values)
+
+
+def ids(found: Sequence[str], form: str) -> None:
+    """Prints ids, one a line for people and for other commands."""
+    if form == "json":
+        print(json.dumps({"ids": list(found)}))
+    elif found:
+        print("\n".join(found))
+
+
+def fields(values: Sequence[dict[str, Any]], names: Sequence[str], errors: Sequence[str], form: str) -> None:
+    """Prints chosen fields of each. Raises `UsageError` for one that is not there."""
+    rows = [{name: field_of(value, name, "--fields") for name in names} for value in values]
+    if form == "human":
+        for error in errors:
+            print(f"mngr: {error}", file=sys.stderr)
+        _table([name.upper() for name in names], [[_plain(cell) for cell in row.values()] for row in rows], _NO_AGENTS)
+        return
+    _structured(form, {"agents": rows, "errors": list(errors)}, rows)
+
+
+def _plain(value: Any) -> str:
+    return "-" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def transcript(entries: Sequence[dict[str, Any]], form: str) -> None:
+    """Prints what was said: for people each with who said it in front."""
+    if form == "human":
+        print("\n\n".join(_spoken(entry) for entry in entries))
+        return
+    _structured(form, {"transcript": list(entries)}, entries)
+
+
+def _spoken(entry: dict[str, Any]) -> str:
+    if entry["role"] == "screen":
+        return str(entry["text"])
+    return f"{entry['role']}: {entry['text']}"
+
+
+def prefixed(name: str, line: str, *, error: bool = False) -> None:
+    """Prints a line of one of several at once."""
+    stream = sys.stderr if error else sys.stdout
+    stream.write(f"{name}| {line}\n")
+    stream.flush()
 
 
 def agent(view: AgentView, form: str, human: str) -> None:
@@ -110,6 +157,14 @@ def agent(view: AgentView, form: str, human: str) -> None:
             print(human)
         return
     _structured(form, {"agent": value}, [value])
+
+
+def changed(view: AgentView, now: Sequence[str], later: Sequence[str], form: str, *, quiet: bool) -> None:
+    """Prints an agent after a change, with what of it counts at once and what from the next start on."""
+    value = {"agent": agent_value(view), "now": list(now), "at_next_start": list(later)}
+    parts = [f"changed now: {', '.join(now)}"] if now else []
+    parts += [f"at the next start: {', '.join(later)}"] if later else []
+    result(value, form, "" if quiet else f"{view.agent.name}: {'; '.join(parts) or 'nothing to change'}")
 
 
 def result(value: dict[str, Any], form: str, human: str) -> None:
@@ -139,13 +194,22 @@ def _fill(template: str, item: dict[str, Any]) -> str:
         filled.append(literal)
         if field is None:
             continue
-        value: Any = item
-        for part in field.split("."):
-            if not isinstance(value, dict) or part not in value:
-                raise UsageError(f"--format: there is no field {field!r}; there are: {', '.join(sorted(item))}")
-            value = value[part]
+        value = field_of(item, field, "--format")
         filled.append(value if isinstance(value, str) else json.dumps(value))
     return "".join(filled)
+
+
+def field_of(item: dict[str, Any], field: str, option: str) -> Any:
+    """A field such as ``host.state`` of a value; a label that is not there is None. Raises `UsageError`."""
+    value: Any = item
+    before = ""
+    for part in field.split("."):
+        if before == "labels" and isinstance(value, dict):
+            return value.get(part)
+        if not isinstance(value, dict) or part not in value:
+            raise UsageError(f"{option}: there is no field {field!r}; there are: {', '.join(sorted(item))}")
+        value, before = value[part], part
+    return value
 
 
 def check_format(form: str) -> str:
@@ -166,7 +230,9 @@ def _row(view: AgentView) -> tuple[str, ...]:
     if view.exit_code is not None:
         note = f"exit code {view.exit_code}{', out of memory' if view.out_of_memory else ''}"
     age = durations.ago(time.time() - view.agent.created_at)
-    return (view.agent.name, view.state.value, view.agent.type, view.host.state.value, age, note.split("\n")[0])
+    idle = "-" if view.idle_s is None else durations.ago(view.idle_s)
+    first = note.split("\n")[0]
+    return (view.agent.name, view.state.value, view.agent.type, view.host.state.value, age, idle, first)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mngr import durations
 from mngr.cli import render
 from mngr.cli.app import Output
 from mngr.errors import UsageError
 from mngr.models import AgentView
-from mngr.operations.changing import Outcome
+
+if TYPE_CHECKING:
+    from mngr.operations.changing import Outcome
 
 
 def names(words: Sequence[str]) -> list[str]:
@@ -21,6 +24,16 @@ def names(words: Sequence[str]) -> list[str]:
     if not found:
         raise UsageError("no agent was named; give names or ids, or - to read them from standard input")
     return found
+
+
+def seconds(option: str, text: str | None) -> float | None:
+    """The seconds of an option's time, None when it is not given. Raises `UsageError`."""
+    if text is None:
+        return None
+    try:
+        return float(durations.parse(text))
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: {error}") from None
 
 
 def agents_done(output: Output, outcomes: Sequence[Outcome[list[AgentView]]], line: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from mngr import paths
-from mngr.config.schema import DEFAULT_PROVIDER, ModalSettings, Settings
+from mngr.config.schema import DEFAULT_PROVIDER, AgentTypeSettings, ModalSettings, Settings
 from mngr.errors import UsageError
 
 ENVIRONMENT_PREFIX = "MNGR__"
@@ -131,12 +131,12 @@ def _merge(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
 def check(layer: Layer) -> list[str]:
     """What is wrong in a layer, a line each."""
     problems = _unknown(layer, layer.values, Settings, "")
-    providers = layer.values.get("providers", {})
-    if isinstance(providers, dict):
-        for name, values in providers.items():
+    for section, kind in (("providers", ModalSettings), ("agent_types", AgentTypeSettings)):
+        named = layer.values.get(section, {})
+        for name, values in named.items() if isinstance(named, dict) else ():
             if isinstance(values, dict):
-                problems += _unknown(layer, values, ModalSettings, f"providers.{name}.")
-                problems += _wrong(layer, values, f"providers.{name}.")
+                problems += _unknown(layer, values, kind, f"{section}.{name}.")
+                problems += _wrong(layer, values, kind, f"{section}.{name}.")
     return problems
 
 
@@ -153,12 +153,12 @@ def _unknown(layer: Layer, values: dict[str, Any], kind: type[msgspec.Struct], p
     return problems
 
 
-def _wrong(layer: Layer, values: dict[str, Any], prefix: str) -> list[str]:
+def _wrong(layer: Layer, values: dict[str, Any], kind: type[msgspec.Struct], prefix: str) -> list[str]:
     problems = []
     for key, value in values.items():
-        if key in ModalSettings.__struct_fields__:
+        if key in kind.__struct_fields__:
             try:
-                msgspec.convert({key: value}, ModalSettings, strict=False)
+                msgspec.convert({key: value}, kind, strict=False)
             except msgspec.ValidationError as error:
                 reason = str(error).split(" - at")[0]
                 problems.append(f"{layer.place(prefix + key)}: {prefix + key} = {value!r}: {reason}")

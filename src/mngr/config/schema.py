@@ -45,9 +45,27 @@ class ModalSettings(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_ttl: int | str = ""
 
 
+class AgentTypeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``[agent_types.NAME]``: a type made of another, or what is different in one that is built in.
+
+    `args` come before those of the command line; `command` replaces the parent's program and what is installed for it;
+    `install` is a line for the shell that goes into the image; `version` that of the program; `forward` names variables
+    of yours that the agent gets when they are set.
+    """
+
+    parent: str = ""
+    args: list[str] = []
+    env: dict[str, str] = {}
+    install: str = ""
+    command: str = ""
+    version: str = ""
+    forward: list[str] = []
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings. `providers` always has ``modal``, and whatever else is configured."""
 
     providers: dict[str, ModalSettings] = {}
     default_provider: str = DEFAULT_PROVIDER
-    default_agent_type: str = "command"
+    default_agent_type: str = "claude"
+    agent_types: dict[str, AgentTypeSettings] = {}

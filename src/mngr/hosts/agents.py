@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mngr.hosts import ssh
@@ -12,15 +13,23 @@ from mngr.models import Agent
 HOST_DIR = "/mngr"
 RUN_DIR = "/run/mngr"
 SCRIPTS = "/usr/local/lib/mngr"
+ENVIRONMENT = f"{RUN_DIR}/environment"
+"""What the image and the host set, as a shell reads it."""
 _DU_S = 2
 
 
 @dataclass(frozen=True, slots=True)
 class AgentProbe:
-    """How an agent is: whether its command runs, and how it ended."""
+    """How an agent is: whether its command runs, and how it ended.
+
+    `activity` is ``working``, ``waiting``, ``blocked`` or empty where nothing tells; `idle_s` the seconds since its
+    screen showed something new.
+    """
 
     running: bool
     exit_code: int | None
+    activity: str = ""
+    idle_s: float | None = None
     out_of_memory: bool = False
 
 
@@ -29,19 +38,24 @@ def state_dir(agent: Agent) -> str:
     return f"{HOST_DIR}/agents/{agent.id}"
 
 
-def start(target: Target, agent: Agent, env: dict[str, str], *, keep_env: bool = False) -> None:
-    """Writes an agent's state down and starts it in its tmux session. A second call while it runs does nothing.
-
-    With `keep_env` what its environment held before stays. Raises `HostCommandFailed`.
-    """
-    values = env | {
+def exports(agent: Agent, env: Mapping[str, str]) -> str:
+    """The agent's environment as a shell reads it: `env`, and what mngr tells every agent. It may hold secrets."""
+    values = {
+        **env,
         "MNGR_AGENT_ID": agent.id,
         "MNGR_AGENT_NAME": agent.name,
         "MNGR_AGENT_STATE_DIR": state_dir(agent),
         "MNGR_AGENT_WORK_DIR": agent.work_dir,
         "MNGR_HOST_DIR": HOST_DIR,
     }
-    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def start(target: Target, agent: Agent, env: Mapping[str, str], *, keep_env: bool = False) -> None:
+    """Writes an agent's state down and starts it in its tmux session. A second call while it runs does nothing.
+
+    With `keep_env` what its environment held before stays. Raises `HostCommandFailed`.
+    """
     # Only names and paths are on the command line; the values of the environment come by standard input.
     files = {"name": agent.name, "work_dir": agent.work_dir, "command": agent.command}
     writes = "".join(f"printf '%s\\n' {shlex.quote(text)} >{name}\n" for name, text in files.items())
@@ -50,7 +64,7 @@ def start(target: Target, agent: Agent, env: dict[str, str], *, keep_env: bool =
         f"umask 077; mkdir -p {state_dir(agent)} && cd {state_dir(agent)} || exit\n{writes}"
         f"{kept}\numask 022\nsh {SCRIPTS}/start-agent.sh {agent.id}\n"
     )
-    ssh.run(target, script, what=f"starting agent {agent.name}", stdin=exports.encode())
+    ssh.run(target, script, what=f"starting agent {agent.name}", stdin=exports(agent, env).encode())
 
 
 def start_again(target: Target, agent: Agent, *, restart: bool = False) -> None:
@@ -64,34 +78,21 @@ def probe(target: Target, *, timeout_s: float) -> dict[str, AgentProbe]:
     done = ssh.run(target, f"sh {SCRIPTS}/probe.sh", what="looking at the agents", timeout_s=timeout_s)
     found = {}
     for line in done.stdout.decode().splitlines():
-        # A host that was made before the last word was: its scripts print three.
-        agent_id, running, code, *why = line.split()
-        found[agent_id] = AgentProbe(running == "1", None if code == "-" else int(code), why == ["oom"])
+        agent_id, probed = parse_probe(line)
+        found[agent_id] = probed
     return found
 
 
-def in_environment(agent: Agent, command: str) -> str:
-    """The line that runs `command` as the agent would: in its environment and work folder. Input is left alone.
-
-    A shell stays above the command: ssh itself has no exit code for one that a signal ended, a shell has 128+n.
-    """
-    return (
-        f". {RUN_DIR}/environment; . {state_dir(agent)}/env; "
-        f"cd {shlex.quote(agent.work_dir)} && sh -c {shlex.quote(command)}; exit $?"
+def parse_probe(line: str) -> tuple[str, AgentProbe]:
+    """A line of probe.sh: an agent's id and how it is. Scripts of an older mngr print less."""
+    agent_id, running, code, why, activity, idle = [*line.split(), "-", "-", "-"][:6]
+    return agent_id, AgentProbe(
+        running=running == "1",
+        exit_code=None if code == "-" else int(code),
+        out_of_memory=why == "oom",
+        activity="" if activity == "-" else activity,
+        idle_s=None if idle == "-" else float(idle),
     )
-
-
-def attach_command(agent: Agent) -> str:
-    """The line that attaches a terminal to the agent. A terminal that the host does not know counts as an xterm."""
-    session = shlex.quote(f"=mngr-{agent.name}")
-    return f'infocmp "$TERM" >/dev/null 2>&1 || TERM=xterm-256color; exec tmux attach-session -t {session}'
-
-
-def capture(target: Target, agent: Agent) -> str:
-    """What the agent's screen shows now."""
-    session = shlex.quote(f"=mngr-{agent.name}:")
-    done = ssh.run(target, f"tmux capture-pane -p -t {session}", what=f"reading the screen of {agent.name}")
-    return done.stdout.decode(errors="replace")
 
 
 def order_stop(target: Target) -> int | None:

@@ -42,13 +42,18 @@ class Completed:
 def argv(target: Target, *options: str, remote: str | None = None) -> list[str]:
     """The ssh command line for a host; `remote` is a line for its shell."""
     endpoint = target.endpoint
-    command = ["ssh", "-F", "/dev/null", *_options(target), *options, "-p", str(endpoint.port)]
-    command.append(f"{endpoint.user}@{endpoint.address}")
+    command = [*without_address(target), *options, "-p", str(endpoint.port), f"{endpoint.user}@{endpoint.address}"]
     return command if remote is None else [*command, remote]
 
 
-def _options(target: Target) -> list[str]:
-    values = {
+def without_address(target: Target) -> list[str]:
+    """The ssh command line for programs that add the port and the address themselves, such as git."""
+    return ["ssh", "-F", "/dev/null", *_options(target)]
+
+
+def settings(target: Target) -> dict[str, str]:
+    """What makes sure that it is this host that answers, and that we show this host's key and no other."""
+    return {
         "HostKeyAlias": target.name,
         "IdentityFile": f'"{target.folder / "id"}"',
         "UserKnownHostsFile": f'"{target.folder / "known_hosts"}"',
@@ -63,6 +68,11 @@ def _options(target: Target) -> list[str]:
         "ServerAliveInterval": "15",
         "ServerAliveCountMax": "4",
         "LogLevel": "ERROR",
+    }
+
+
+def _options(target: Target) -> list[str]:
+    values = settings(target) | {
         "ControlMaster": "auto",
         "ControlPath": str(_control_path(target)),
         "ControlPersist": str(_KEEP_OPEN_S),
@@ -110,7 +120,7 @@ def stream(target: Target, remote: str, *, terminal: bool = False) -> int:
     Raises `HostUnreachable` when ssh itself failed: then the shared connection is gone, which a command that ended
     with 255 does not cause.
     """
-    code = subprocess.run(argv(target, *(["-t"] if terminal else []), remote=remote)).returncode
+    code = subprocess.run(argv(target, *(["-tt"] if terminal else []), remote=remote)).returncode
     if code == SSH_FAILED and not is_open(target):
         raise HostUnreachable(target.name, "the connection failed or was lost")
     return code

@@ -4,119 +4,199 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from mngr.errors import HostCommandFailed, UsageError
-from mngr.hosts import ssh
+from mngr.errors import UsageError
+from mngr.hosts import git, rsync, ssh
 from mngr.hosts.ssh import Target
 
-# --protect-args: paths reach the other side as they are, whatever is in them.
-_RSYNC = ("rsync", "--archive", "--compress", "--quiet", "--protect-args")
+_PUSH_S = 3600
+# How many commits back a repository on the host is looked for that has some of the same history.
+_LOOKED_BACK = 1000
 
 
-def send_project(target: Target, source: Path, work_dir: str, branch: str) -> None:
-    """Makes `work_dir` on the host the project in `source`.
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What travels. `branch` is the branch there; it begins at `base`, a commit or branch here, or where HEAD is.
 
-    A git repository arrives with its history, on a new branch, with all uncommitted and untracked (not ignored)
-    changes; any other folder arrives as it is. Raises `HostCommandFailed`.
+    Uncommitted work travels with `unclean`; None is: when the branch begins where HEAD is, since it belongs there.
+    Files that git ignores travel with `ignored`. Of a folder that is no repository everything travels.
     """
-    top = repository(source)
+
+    source: Path
+    branch: str
+    base: str = ""
+    unclean: bool | None = None
+    ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """A repository here, and the commit of it that is to be checked out there, empty when there is none yet."""
+
+    top: Path
+    commit: str
+    branch: str
+    unclean: bool
+    ignored: bool
+
+
+def named(source: Path, agent: str, text: str, *, unclean: bool | None = None, ignored: bool = False) -> Project:
+    """What ``--branch [BASE][:NEW]`` asks for; without NEW the branch is ``mngr/AGENT``, and ``*`` in it is the name.
+
+    All is checked here. Raises `UsageError`.
+    """
+    base, _colon, new = text.partition(":")
+    project = Project(source, (new or "mngr/*").replace("*", agent), base, unclean, ignored)
+    if git.top(source) is None:
+        if text:
+            raise UsageError(f"--branch {text}: {source} is in no git repository")
+        return project
+    if git.run(source, "check-ref-format", "--branch", project.branch, check=False).returncode:
+        raise UsageError(f"--branch {text}: {project.branch!r} is not a name for a branch")
+    _chosen(project, source)
+    return project
+
+
+def send_project(target: Target, project: Project, work_dir: str, *, siblings: Sequence[str] = ()) -> None:
+    """Makes `work_dir` on the host the project.
+
+    A git repository arrives with the history of one branch; any other folder arrives as it is. `siblings` are work
+    folders on the same host: objects of one that has some of the same history are shared by hard links, which cost
+    neither time nor disk and, unlike those of a worktree, outlive the sibling. Raises `HostCommandFailed`, `GitFailed`.
+    """
+    top = git.top(project.source)
     if top is None:
-        _rsync(target, [f"{source}/"], work_dir, ())
+        rsync.send(target, project.source, work_dir)
         return
-    has_commits = _git(top, "rev-parse", "--verify", "--quiet", "HEAD", check=False).returncode == 0
-    _make_repository(target, top, work_dir, branch)
-    if has_commits:
-        _push(target, top, work_dir, branch)
-        quoted = shlex.quote(work_dir)
-        ssh.run(target, f"git -C {quoted} reset --quiet --hard", what="checking the branch out", timeout_s=600)
-    _send_uncommitted(target, top, work_dir, has_commits=has_commits)
+    _send_repository(target, _chosen(project, top), work_dir, siblings)
 
 
-def repository(source: Path) -> Path | None:
-    """The top of the git repository that `source` is in, or None."""
-    done = _git(source, "rev-parse", "--show-toplevel", check=False)
-    return Path(os.fsdecode(done.stdout).removesuffix("\n")) if done.returncode == 0 else None
+def _chosen(project: Project, top: Path) -> _Repository:
+    head = git.commit(top, "HEAD")
+    commit = git.commit(top, project.base) if project.base else head
+    if project.base and not commit:
+        raise UsageError(f"--branch {project.base}: there is no such branch or commit in {top}")
+    if project.unclean and commit != head:
+        raise UsageError(f"--include-unclean: what is uncommitted belongs to HEAD, not to {project.base}")
+    unclean = commit == head if project.unclean is None else project.unclean
+    return _Repository(top, commit, project.branch, unclean, project.ignored)
 
 
-def _make_repository(target: Target, top: Path, work_dir: str, branch: str) -> None:
+def _send_repository(target: Target, repository: _Repository, work_dir: str, siblings: Sequence[str]) -> None:
+    _make_repository(target, repository, work_dir, siblings)
+    if repository.commit:
+        _push(target, repository, work_dir)
+        # As many programs write files as there are cores.
+        check_out = "rm -f .git/objects/info/alternates && git -c checkout.workers=0 reset --quiet --hard"
+        folder = shlex.quote(work_dir)
+        ssh.run(target, f"cd {folder} && {check_out}", what="checking the branch out", timeout_s=_PUSH_S)
+    submodules = _submodules(repository)
+    for path, commit in submodules:
+        inner = _Repository(repository.top / path, commit, repository.branch, repository.unclean, repository.ignored)
+        _send_repository(target, inner, f"{work_dir}/{path}", [f"{sibling}/{path}" for sibling in siblings])
+    if submodules:
+        adopt = f"cd {shlex.quote(work_dir)} && git submodule --quiet init && git submodule --quiet absorbgitdirs"
+        ssh.run(target, adopt, what="taking the submodules in")
+    _send_rest(target, repository, work_dir, [os.fsencode(path) for path, _commit in submodules])
+
+
+def _make_repository(target: Target, repository: _Repository, work_dir: str, siblings: Sequence[str]) -> None:
     identity = []
     for key in ("user.name", "user.email"):
-        value = _git(top, "config", key, check=False).stdout.decode(errors="replace").strip()
+        value = git.line(repository.top, "config", key)
         if value:
             identity.append(f"git config {key} {shlex.quote(value)}")
-    script = "; ".join(
+    recent = b""
+    share: list[str] = []
+    if siblings and repository.commit:
+        recent = git.run(repository.top, "rev-list", f"--max-count={_LOOKED_BACK}", repository.commit).stdout
+        # What is borrowed from is not sent again: git tells the commits of alternates to who pushes.
+        share = [
+            "recent=$(cat)",
+            f"for sibling in {shlex.join(siblings)}; do "
+            'objects=$(cd "$sibling" 2>/dev/null && realpath "$(git rev-parse --git-path objects)") || continue; '
+            'printf "%s\\n" "$recent" | git -C "$sibling" cat-file --batch-check | grep -q " commit " || continue; '
+            'cp -al "$objects/." .git/objects/ && printf "%s\\n" "$objects" >.git/objects/info/alternates; break; done',
+        ]
+    script = "\n".join(
         [
             "set -e",
             f"mkdir -p {shlex.quote(work_dir)}",
             f"cd {shlex.quote(work_dir)}",
-            "git init --quiet",
-            f"git symbolic-ref HEAD {shlex.quote(f'refs/heads/{branch}')}",
+            # A submodule's folder is inside of another repository.
+            "[ -e .git ] || git init --quiet .",
+            f"git symbolic-ref HEAD {shlex.quote(f'refs/heads/{repository.branch}')}",
             "git config receive.denyCurrentBranch ignore",
             "git config receive.shallowUpdate true",
             *identity,
+            *share,
         ]
     )
-    ssh.run(target, script, what="making the repository")
+    ssh.run(target, script, what="making the repository", stdin=recent)
 
 
-def _push(target: Target, top: Path, work_dir: str, branch: str) -> None:
-    endpoint = target.endpoint
-    url = f"ssh://{endpoint.user}@{endpoint.address}:{endpoint.port}{work_dir}"
-    # git adds the port and the address itself.
-    command = ssh.argv(target)
-    command = command[: command.index("-p")]
-    environment = os.environ | {"GIT_SSH_COMMAND": shlex.join(command), "GIT_SSH_VARIANT": "ssh"}
-    done = _git(
-        top, "push", "--quiet", "--no-verify", url, f"HEAD:refs/heads/{branch}", check=False, environment=environment
+def _push(target: Target, repository: _Repository, work_dir: str) -> None:
+    to = f"{repository.commit}:refs/heads/{repository.branch}"
+    options = ("--quiet", "--no-verify", "--no-signed", "--recurse-submodules=no", "--no-follow-tags")
+    git.run(repository.top, "push", *options, git.url(target, work_dir), to, environment=git.environment(target))
+
+
+def _submodules(repository: _Repository) -> list[tuple[str, str]]:
+    """Paths of the submodules that are checked out here, and the commit of each that travels."""
+    top, commit = repository.top, repository.commit
+    listed = (
+        git.run(top, "ls-files", "--stage", "-z")
+        if repository.unclean or not commit
+        else git.run(top, "ls-tree", "-r", "-z", "--full-tree", commit)
     )
-    if done.returncode:
-        raise HostCommandFailed("sending the history with git push", done.returncode, done.stderr.decode())
+    found = []
+    for entry in filter(None, listed.stdout.split(b"\0")):
+        facts, path = entry.split(b"\t", 1)
+        if not facts.startswith(b"160000 "):
+            continue
+        name = os.fsdecode(path)
+        if not (top / name / ".git").exists():
+            continue
+        recorded = facts.split()[1 if repository.unclean or not commit else 2].decode()
+        here = git.commit(top / name, "HEAD") if repository.unclean else git.commit(top / name, recorded)
+        found.append((name, here))
+    return found
 
 
-def _send_uncommitted(target: Target, top: Path, work_dir: str, *, has_commits: bool) -> None:
+def _send_rest(target: Target, repository: _Repository, work_dir: str, submodules: Sequence[bytes]) -> None:
+    """Sends what is not committed, as it is here, and what is ignored; each only if it is to travel."""
+    top, root = repository.top, os.fsencode(repository.top)
     changed: set[bytes] = set()
-    if has_commits:
-        # --no-renames: a renamed file is one that is gone and one that is new.
-        listed = _git(top, "diff", "--name-only", "--no-renames", "-z", "HEAD")
+    if repository.unclean:
+        if repository.commit:
+            # --no-renames: a renamed file is one that is gone and one that is new.
+            listed = git.run(top, "diff", "--name-only", "--no-renames", "--ignore-submodules=all", "-z", "HEAD")
+        else:
+            listed = git.run(top, "ls-files", "-z")
         changed.update(filter(None, listed.stdout.split(b"\0")))
-    else:
-        changed.update(filter(None, _git(top, "ls-files", "-z").stdout.split(b"\0")))
-    untracked = _git(top, "ls-files", "--others", "--exclude-standard", "-z")
-    changed.update(filter(None, untracked.stdout.split(b"\0")))
-    there = {path for path in changed if os.path.lexists(os.path.join(os.fsencode(top), path))}
-    if there:
-        _rsync(target, [f"{top}/"], work_dir, ("--from0", "--files-from=-"), stdin=b"\0".join(sorted(there)))
-    gone = changed - there
+        changed.update(_listed(top, "--others", "--exclude-standard"))
+    if repository.ignored:
+        changed.update(_listed(top, "--others", "--ignored", "--exclude-standard"))
+    changed.difference_update(submodules)
+    # A folder in place of a file that was committed is what its own files bring.
+    there = {path for path in changed if os.path.lexists(os.path.join(root, path))}
+    folders = {path for path in there if not path.endswith(b"/") and _is_folder(os.path.join(root, path))}
+    gone = (changed - there) | folders
     if gone:
         remove = f"cd {shlex.quote(work_dir)} && xargs -0 rm -rf --"
         ssh.run(target, remove, what="removing deleted files", stdin=b"\0".join(sorted(gone)))
+    if there - folders:
+        rsync.send(target, top, work_dir, only=sorted(there - folders))
 
 
-def _rsync(
-    target: Target, sources: Sequence[str], work_dir: str, options: Sequence[str], *, stdin: bytes = b""
-) -> None:
-    command = ssh.argv(target)
-    command = command[: command.index("-p")]
-    endpoint = target.endpoint
-    shell = shlex.join([*command, "-p", str(endpoint.port)])
-    host = f"{endpoint.user}@{endpoint.address}"
-    destination = f"{host}:{work_dir}/"
-    argv = [*_RSYNC, "--mkpath", *options, "-e", shell, "--", *sources, destination]
-    done = subprocess.run(argv, input=stdin, capture_output=True)
-    if done.returncode:
-        raise HostCommandFailed("sending files with rsync", done.returncode, done.stderr.decode(errors="replace"))
+def _listed(top: Path, *options: str) -> list[bytes]:
+    """A repository inside of the work tree that is no submodule is one entry, with a slash at its end."""
+    return list(filter(None, git.run(top, "ls-files", *options, "-z").stdout.split(b"\0")))
 
 
-def _git(
-    folder: Path, *args: str, check: bool = True, environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[bytes]:
-    try:
-        done = subprocess.run(["git", "-C", str(folder), *args], capture_output=True, env=environment)
-    except FileNotFoundError as error:
-        raise UsageError("git is not installed; it carries your project to the sandbox") from error
-    if check and done.returncode:
-        raise HostCommandFailed(f"git {args[0]} here", done.returncode, done.stderr.decode(errors="replace"))
-    return done
+def _is_folder(path: bytes) -> bool:
+    found = Path(os.fsdecode(path))
+    return found.is_dir() and not found.is_symlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mngr import config
+from mngr import addresses, config
 from mngr.errors import AgentNotFound, HostUnreachable, NotRunning
 from mngr.hosts import known, ssh
 from mngr.models import Agent, Host, HostState
@@ -71,8 +71,9 @@ def targets(names: Iterable[str], *, hosts: Sequence[Host] | None = None, destro
 
 
 def _matches(name: str, hosts: Sequence[Host]) -> list[tuple[Host, Sequence[Agent]]]:
+    address = addresses.parse(name)
     found: list[tuple[Host, Sequence[Agent]]] = [
-        (host, [agent]) for host in hosts for agent in host.record.agents if name in (agent.name, agent.id)
+        (host, [agent]) for host in hosts for agent in host.record.agents if address.means(host.record, agent)
     ]
     found = found or [(host, host.record.agents) for host in hosts if name in (host.record.name, host.record.id)]
     if not found:
@@ -108,12 +109,13 @@ def answering(host: Host, name: str) -> ssh.Target:
 
 
 def _remembered(name: str) -> tuple[ssh.Target, Agent] | None:
+    address = addresses.parse(name)
     for provider in config.load().providers:
         for record in copies.read(provider):
             endpoint = known.endpoint(record)
             if endpoint is None or record.state is not HostState.RUNNING:
                 continue
             for agent in record.agents:
-                if name in (agent.name, agent.id):
+                if address.means(record, agent):
                     return known.target(record, endpoint), agent
     return None

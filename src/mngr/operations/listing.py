@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mngr.errors import MngrError
@@ -12,7 +11,8 @@ from mngr.models import Agent, AgentState, AgentView, Host, HostState
 from mngr.operations.finding import all_hosts, is_gone
 
 _PROBE_S = 3.0
-_PROBERS = 16
+_PROBERS = 64
+_BY_ACTIVITY = {"waiting": AgentState.WAITING, "blocked": AgentState.BLOCKED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ def listing() -> Listing:
             errors.append(str(error))
             return {}
 
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(_PROBERS) as pool:
         probes = list(pool.map(look, hosts))
     views = [
@@ -53,11 +55,20 @@ def view(host: Host, agent: Agent, probed: AgentProbe | None) -> AgentView:
         state = AgentState.STOPPED
     elif probed is None:
         state = AgentState.UNKNOWN
-    elif probed.running:
-        state = AgentState.RUNNING
     else:
-        state = AgentState.STOPPED if probed.exit_code is None else AgentState.DONE
-    probed = probed or AgentProbe(running=False, exit_code=None)
+        state = state_of(probed)
     return AgentView(
-        agent=agent, state=state, host=host, exit_code=probed.exit_code, out_of_memory=probed.out_of_memory
+        agent=agent,
+        state=state,
+        host=host,
+        exit_code=probed.exit_code if probed else None,
+        idle_s=probed.idle_s if probed else None,
+        out_of_memory=probed is not None and probed.out_of_memory,
     )
+
+
+def state_of(probed: AgentProbe) -> AgentState:
+    """The state of an agent whose host runs."""
+    if probed.running:
+        return _BY_ACTIVITY.get(probed.activity, AgentState.RUNNING)
+    return AgentState.STOPPED if probed.exit_code is None else AgentState.DONE

@@ -23,11 +23,12 @@ class Progress(Protocol):
 
 class HostPlan(msgspec.Struct, frozen=True):
     """What a host is to be: `options` as its record keeps them, the values of its `env`, which the record does not
-    hold, and remarks for those who want to know."""
+    hold, remarks for those who want to know, and lines for the shell that install in its image what its agents need."""
 
     options: dict[str, Any]
     env: dict[str, str] = {}
     notes: tuple[str, ...] = ()
+    install: tuple[str, ...] = ()
 
 
 class Stray(msgspec.Struct, frozen=True):

@@ -7,6 +7,11 @@ state="$host_dir/agents/$1"
 # shellcheck disable=SC1091 # made when the agent was
 . "$state/env"
 cd "$MNGR_AGENT_WORK_DIR" || exit 1
+# Without a character set programs would show and take only ASCII.
+[ -n "${LANG:-}${LC_ALL:-}${LC_CTYPE:-}" ] || export LANG=C.UTF-8
+rm -f "$state/doing" "$state/shell"
+# What the type of agent needs done before each start.
+[ ! -e "$state/before" ] || sh "$state/before"
 # How often the kernel has ended a process of the host because memory ran out; nothing where it does not say.
 out_of_memory() {
     cat /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null | sed -n 's/^oom_kill //p'

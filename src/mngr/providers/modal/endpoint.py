@@ -70,8 +70,10 @@ def _running() -> dict[str, str] | None:
     try:
         server = json.loads((home / "server.json").read_text())
         token = json.loads((home / "token.json").read_text())
-        # A process of the same id that began at another time is somebody else's; field 22 of proc(5)'s stat.
-        started = Path(f"/proc/{server['pid']}/stat").read_text().rsplit(")", 1)[1].split()[19]
+        # proc(5): the state is field 3 of stat, the start field 22. A process of the same id that began at another time
+        # is somebody else's, and a zombie serves nobody.
+        state, *fields = Path(f"/proc/{server['pid']}/stat").read_text().rsplit(")", 1)[1].split()
+        started = "" if state == "Z" else fields[18]
         values = {
             "MODAL_SERVER_URL": server["url"],
             "MODAL_TOKEN_ID": token["token_id"],

@@ -189,7 +189,7 @@ class ModalProvider:
             progress.log(text)
 
         try:
-            image_id = self._client.build_image(images.request(options, os.environ), log)
+            image_id = self._client.build_image(images.request(options, os.environ, plan.install), log)
         finally:
             if written:
                 self._storage.write_file(_log_path(record), "".join(written).encode())

@@ -17,7 +17,7 @@ import msgspec
 from mngr import paths
 from mngr.errors import ProviderNotFound
 from mngr.models import HostRecord
-from mngr.providers import copies
+from mngr.providers import copies, ssh_config
 
 if TYPE_CHECKING:
     from mngr.providers.modal.storage import Storage
@@ -96,6 +96,7 @@ class Records:
             if before is not None:
                 self._client.remove_later(before)
                 self._local(before).unlink(missing_ok=True)
+            ssh_config.refresh()
             return following
 
         return written
@@ -106,6 +107,7 @@ class Records:
         self._client.remove_files(f"{_FOLDER}/{host_id}", recursive=True)
         for path in self._cache.glob(f"{host_id}.*"):
             path.unlink(missing_ok=True)
+        ssh_config.refresh()
 
     def _read(self, path: str) -> HostRecord | None:
         """A record by its path; None when it was replaced since it was listed and none followed."""

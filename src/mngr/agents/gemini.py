@@ -1,0 +1,22 @@
+"""Google's Gemini CLI. What it is doing is read from its screen."""
+
+from __future__ import annotations
+
+from mngr.agents.types import AgentType, Package, Screen
+
+TYPE = AgentType(
+    name="gemini",
+    program="gemini",
+    package=Package("@google/gemini-cli", "gemini", node=20),
+    # The work folder is the user's own project.
+    env={"GEMINI_CLI_TRUST_WORKSPACE": "true"},
+    forwards=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_GENAI_USE_VERTEXAI"),
+    settings=(".gemini/settings.json", ".gemini/GEMINI.md", ".gemini/commands"),
+    credentials=(".gemini/oauth_creds.json", ".gemini/google_accounts.json"),
+    setup="gemini-setup.sh",
+    screen=Screen(
+        blocked=("Allow execution", "Apply this change\\?", "Yes, allow once"),
+        busy=("esc to cancel",),
+        ready=("Type your message", "How would you like to authenticate"),
+    ),
+)

@@ -1,0 +1,42 @@
+"""`mngr pull`."""
+
+from __future__ import annotations
+
+import click
+
+from mngr.cli import copying
+from mngr.cli.app import Output, common_options
+from mngr.operations import sync
+from mngr.operations.sync import Wanted
+
+
+@click.command("pull")
+@click.argument("agent")
+@click.argument("source", default="", metavar="[SRC]")
+@click.argument("destination", default="", metavar="[DST]")
+@copying.options
+@common_options
+@click.pass_obj
+def command(
+    output: Output,
+    agent: str,
+    source: str,
+    destination: str,
+    dry_run: bool,
+    delete: bool,
+    force: bool,
+    patterns: tuple[str, ...],
+    ignored: bool,
+) -> int:
+    """Copy SRC of AGENT here: a file, or what is in a folder.
+
+    SRC is below the work folder unless absolute, and that itself if it is not named. Without DST it is the same path
+    here. What git ignores on either side, and .git, stay as they are.
+    """
+    wanted = Wanted(delete, dry_run, ignored, patterns)
+    return copying.carry_out(
+        output,
+        wanted,
+        force,
+        lambda confirm, progress: sync.pull(agent, source, destination, wanted, confirm, progress),
+    )

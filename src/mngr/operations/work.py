@@ -1,0 +1,208 @@
+"""Commits of agents and ours, by git over SSH: fetched, merged, compared."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mngr.errors import HostCommandFailed, MngrError, UsageError
+from mngr.hosts import git, ssh
+from mngr.models import Agent
+from mngr.operations.finding import reach
+
+_WAYS = {"merge": ("merge", "--no-edit"), "rebase": ("rebase",), "ref": ()}
+# Everything in the work tree as a commit of its own: neither the agent's index nor its branch is touched.
+_KEEP_ALL = """
+index=$(mktemp); trap 'rm -f "$index"' EXIT
+cp "$(git rev-parse --git-path index)" "$index" 2>/dev/null || rm -f "$index"
+export GIT_INDEX_FILE="$index"
+git add --all
+tree=$(git write-tree)
+head=$(git rev-parse --verify --quiet HEAD || :)
+commit=$(git -c user.name=mngr -c user.email=mngr@localhost commit-tree ${head:+-p "$head"} -m 'not committed' "$tree")
+git update-ref refs/mngr/work-tree "$commit"
+echo "$commit"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """An agent's repository as it is: `branch` is empty when HEAD is detached, `commit` when there is none yet."""
+
+    target: ssh.Target
+    agent: Agent
+    branch: str
+    commit: str
+    changes: tuple[str, ...]
+
+    @property
+    def url(self) -> str:
+        return git.url(self.target, self.agent.work_dir)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a pull or push did: git's own exit code, and where the receiving branch was and is."""
+
+    there: There
+    exit_code: int
+    before: str
+    after: str
+
+
+def reference(agent: Agent) -> str:
+    """The ref here that says where the agent's branch was when it was last asked; ``mngr/NAME`` to git's commands."""
+    return f"refs/remotes/mngr/{agent.name}"
+
+
+def here() -> Path:
+    """The top of the repository that we are in. Raises `UsageError`."""
+    found = git.top(Path())
+    if found is None:
+        raise UsageError("this folder is in no git repository; go to the project's, or copy files with: mngr pull")
+    return found
+
+
+def look(name: str) -> There:
+    """How an agent's repository is. Raises what `finding.reach` raises, and `MngrError` when it has none."""
+    target, agent = reach(name)
+    script = (
+        f"cd {shlex.quote(agent.work_dir)} && git rev-parse --git-dir >/dev/null || exit 9\n"
+        "git symbolic-ref --quiet --short HEAD || echo; git rev-parse --verify --quiet HEAD || echo\n"
+        "git status --porcelain"
+    )
+    done = ssh.run(target, script)
+    if done.exit_code == 9:
+        raise MngrError(f"agent {agent.name!r} has no git repository; copy its files with: mngr pull {agent.name}")
+    if done.exit_code:
+        raise HostCommandFailed("looking at the repository", done.exit_code, done.stderr.decode(errors="replace"))
+    branch, commit, *changes = os.fsdecode(done.stdout).removesuffix("\n").split("\n")
+    return There(target, agent, branch, commit, tuple(changes))
+
+
+def fetch(there: There, *, work_tree: bool = False) -> str:
+    """Brings the agent's commits here; the id of its newest. With `work_tree` this is a commit of all that its work
+    folder holds now. Nothing of ours but the ref of `reference` changes. Raises `GitFailed`."""
+    top = here()
+    newest = there.commit
+    if work_tree and there.changes:
+        done = ssh.run(
+            there.target,
+            f"set -e; cd {shlex.quote(there.agent.work_dir)}\n{_KEEP_ALL}",
+            what="reading the work folder",
+            timeout_s=600,
+        )
+        newest = done.stdout.decode().strip()
+    elif not there.commit:
+        raise MngrError(f"agent {there.agent.name!r} has no commits yet; see: mngr git status {there.agent.name}")
+    wanted = [] if newest == there.commit else ["refs/mngr/work-tree"]
+    known = [f"+HEAD:{reference(there.agent)}"] if there.commit else []
+    options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", "--update-shallow")
+    git.run(top, "fetch", *options, there.url, *known, *wanted, environment=git.environment(there.target))
+    return newest if wanted else git.commit(top, reference(there.agent))
+
+
+def pull(name: str, way: str, extra: Sequence[str]) -> Moved:
+    """Fetches an agent's branch and merges it into ours, rebases ours onto it, or leaves it at the ref.
+
+    Git writes to our standard error and decides what uncommitted work and conflicts mean.
+    """
+    top = here()
+    there = look(name)
+    fetch(there)
+    before = git.commit(top, "HEAD")
+    code = 0
+    if _WAYS[way]:
+        words = [*_WAYS[way], *extra]
+        words += ["-m", f"Merge the work of agent {there.agent.name}"] if way == "merge" and before else []
+        code = show(top, *words, reference(there.agent))
+    return Moved(there, code, before, git.commit(top, "HEAD"))
+
+
+def push(name: str, way: str, extra: Sequence[str]) -> Moved:
+    """Sends our branch to an agent, and merges it into its branch, rebases that onto it, or leaves it at a ref.
+
+    A merge or rebase that has conflicts is taken back there: nobody might see it. Raises `UsageError` without commits.
+    """
+    top = here()
+    ours = git.commit(top, "HEAD")
+    if not ours:
+        raise UsageError("there are no commits here yet")
+    there = look(name)
+    ref = "refs/remotes/mngr/from-here"
+    options = ("--quiet", "--no-verify", "--recurse-submodules=no", "--no-follow-tags")
+    git.run(top, "push", *options, there.url, f"+{ours}:{ref}", environment=git.environment(there.target))
+    if not _WAYS[way]:
+        return Moved(there, 0, there.commit, there.commit)
+    words = [*_WAYS[way], *extra]
+    words += ["-m", "Merge what was pushed"] if way == "merge" and there.commit else []
+    line = shlex.join(["git", *words, ref])
+    state = "rebase-merge" if way == "rebase" else "MERGE_HEAD"
+    script = (
+        f"cd {shlex.quote(there.agent.work_dir)} || exit\n"
+        # One that was begun before is the agent's own.
+        f'if [ -e "$(git rev-parse --git-path {state})" ]; then begun=1; fi\n'
+        f"{line} >&2; code=$?\n"
+        f'if [ -z "${{begun:-}}" ] && [ -e "$(git rev-parse --git-path {state})" ]; then git {way} --abort; fi\n'
+        "git rev-parse --verify --quiet HEAD; exit $code"
+    )
+    done = ssh.run(there.target, script, timeout_s=600)
+    sys.stderr.write(done.stderr.decode(errors="replace"))
+    return Moved(there, done.exit_code, there.commit, done.stdout.decode().strip())
+
+
+def show(top: Path, *words: str) -> int:
+    """Runs git with our own terminal; what it writes goes to standard error. Its exit code."""
+    sys.stderr.flush()
+    return subprocess.run(["git", "-C", str(top), *words], stdout=sys.stderr).returncode
+
+
+def page(top: Path, *words: str) -> int:
+    """Runs git with our own terminal and outputs, and its own pager. Its exit code."""
+    sys.stdout.flush()
+    return subprocess.run(["git", "-C", str(top), *words]).returncode
+
+
+def compared(name: str, *, committed: bool) -> tuple[There, list[str]]:
+    """What an agent did since its branch left ours, fetched: the revisions to give to `git diff`."""
+    there = look(name)
+    newest = fetch(there, work_tree=not committed)
+    top = here()
+    base = git.line(top, "merge-base", "HEAD", newest) if git.commit(top, "HEAD") else ""
+    # Without a commit in common, all that there is.
+    return there, [base or git.line(top, "hash-object", "-t", "tree", os.devnull), newest]
+
+
+def logged(name: str) -> tuple[There, str]:
+    """The commits that an agent has and we do not, fetched: the range to give to `git log`."""
+    there = look(name)
+    newest = fetch(there)
+    return there, f"HEAD..{newest}" if git.commit(here(), "HEAD") else newest
+
+
+def commits(revisions: str, extra: Sequence[str]) -> list[dict[str, str]]:
+    """The commits of a range, newest first."""
+    form = "--format=%H%x00%an%x00%aI%x00%s"
+    lines = git.run(here(), "log", form, *extra, revisions).stdout.decode(errors="replace").splitlines()
+    fields = ("commit", "author", "date", "subject")
+    return [dict(zip(fields, line.split("\0"), strict=True)) for line in lines]
+
+
+def distance(there: There) -> tuple[int, int] | None:
+    """How many commits the agent has that we do not, and we that it has not; None without commits in one of both."""
+    top = here()
+    if not there.commit or not git.commit(top, "HEAD"):
+        return None
+    newest = fetch(there)
+    counted = git.run(top, "rev-list", "--left-right", "--count", f"{newest}...HEAD").stdout.split()
+    return int(counted[0]), int(counted[1])
+
+
+def text(top: Path, *words: str) -> str:
+    """What git writes. Raises `GitFailed`."""
+    return git.run(top, *words).stdout.decode(errors="replace")
