@@ -16,3 +16,7 @@ lint: setup
 
 lock:
 	@sh scripts/lock.sh
+
+bench: setup
+	@$(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@$(PYTHON) -m bench --write $(ARGS)
