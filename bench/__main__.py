@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -38,7 +39,7 @@ def main() -> int:
                 here.at(latency_ms)
                 try:
                     found.setdefault(row.key, {})[latency_ms] = row.measure(here, size)
-                except world.Failed as error:
+                except (world.Failed, OSError, LookupError, ValueError, subprocess.CalledProcessError) as error:
                     failed.append(f"{row.key} at {latency_ms} ms: {error}")
                 print(f"{row.key} at {latency_ms} ms: {time.monotonic() - begun:.0f} s", file=sys.stderr)
     _RESULTS.mkdir(exist_ok=True)

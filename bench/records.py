@@ -1,4 +1,4 @@
-"""Stopped hosts by the hundred: records as mngr writes them, without the machines, which a stopped host does not have."""
+"""Stopped hosts by the hundred: records as mngr writes them, without machines, which a stopped host does not have."""
 
 from __future__ import annotations
 

@@ -41,9 +41,10 @@ def text(about: dict[str, Any], found: _Found) -> str:
     lines = [
         "# Performance",
         "",
-        "Written by `make bench`; see bench/README.md for what each row does. Times are medians in milliseconds, of whole",
-        "processes from their start to their end, on localmodal. *Bare* is the same done with the SDK alone in the same",
-        "run: its calls, and in brackets with the start of Python and the import of the SDK, which mngr's times hold too.",
+        "Written by `make bench`; bench/README.md says what each row does. Times are medians in milliseconds, of whole",
+        "processes from their start to their end, on localmodal. *Bare* is the same done with the SDK alone in the",
+        "same run: its calls, and in brackets with the start of Python and the import of the SDK, which mngr's times",
+        "hold too.",
         f"At a distance each call, and each new connection to a sandbox, takes 100 ms more. {size['runs']} runs each;",
         f"{about['cores']} cores, Python {about['python']}, load averages at the end "
         f"{', '.join(map(str, about['load_before_and_during']))}.",

@@ -159,8 +159,7 @@ def _life(world: World, size: Size) -> list[Figure]:
                     figure.bare.append(times[key])
                     figure.bare_whole.append(times[key] + overhead)
         for figure, args in steps:
-            at = args.index("--") if "--" in args else len(args)
-            figure.counted(world, *args[:at], "--profile", *args[at:])
+            figure.counted(world, *args)
     return figures
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mngr.providers.modal.requests import Ending, SandboxRequest
 
 _SSH_S = 60.0
+_AT_ONCE = 8
 _SANDBOX = "sandbox"
 
 
@@ -317,13 +318,16 @@ class ModalProvider:
         return record.sandbox_id or self._client.sandbox_named(record.name, {TAG: record.id})
 
     def destroy(self, record: HostRecord, progress: Progress, *, keep_snapshots: bool = False) -> None:
-        if not keep_snapshots:
-            self._end_for_good(record, progress)
-            for snapshot in record.snapshots:
-                self._client.delete_image(snapshot.id)
-            self._drop_secret(record)
-        progress("removing keys and records")
-        self._storage.remove_files(_log_path(record).rsplit("/", 1)[0], recursive=True)
+        logs = _log_path(record).rsplit("/", 1)[0]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            done = [pool.submit(self._storage.remove_files, logs, recursive=True)]
+            if not keep_snapshots:
+                done += [pool.submit(self._client.delete_image, snapshot.id) for snapshot in record.snapshots]
+                done.append(pool.submit(self._drop_secret, record))
+                self._end_for_good(record, progress)
+            progress("removing keys and records")
+        for one in done:
+            one.result()
         if keep_snapshots:
             self.save(msgspec.structs.replace(record, state=HostState.DESTROYED, reason="destroyed", held_by=""))
         else:
