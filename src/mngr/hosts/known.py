@@ -27,6 +27,11 @@ def endpoint(record: HostRecord) -> Endpoint | None:
     return Endpoint(address, int(port)) if sandbox_id == record.sandbox_id else None
 
 
+def reachable() -> set[str]:
+    """The ids of the hosts whose address was noted."""
+    return {path.name for path in _folder().iterdir()}
+
+
 def remember(record: HostRecord, found: Endpoint) -> None:
     """Notes where the host answers now."""
     text = f"{record.sandbox_id} {found.address} {found.port}"

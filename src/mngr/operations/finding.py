@@ -110,8 +110,9 @@ def answering(host: Host, name: str) -> ssh.Target:
 
 def _remembered(name: str) -> tuple[ssh.Target, Agent] | None:
     address = addresses.parse(name)
+    reachable = known.reachable()
     for provider in config.load().providers:
-        for record in copies.read(provider):
+        for record in copies.read(provider, reachable):
             endpoint = known.endpoint(record)
             if endpoint is None or record.state is not HostState.RUNNING:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -15,9 +16,11 @@ def folder(provider: str) -> Path:
     return paths.cache_folder(f"records-{provider}")
 
 
-def read(provider: str) -> list[HostRecord]:
-    """The newest copy of each record. Others may have written newer records meanwhile."""
+def read(provider: str, only: Collection[str] | None = None) -> list[HostRecord]:
+    """The newest copy of each record, or of those hosts' records. Others may have written newer ones meanwhile."""
     newest: dict[str, Path] = {}
     for path in sorted(folder(provider).glob("*.json")):
-        newest[path.name.split(".")[0]] = path
+        host_id = path.name.split(".")[0]
+        if only is None or host_id in only:
+            newest[host_id] = path
     return [msgspec.json.decode(path.read_bytes(), type=HostRecord) for path in newest.values()]
