@@ -97,6 +97,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """When a host ends itself, and what is done then and meanwhile. Times in seconds.
 
     `snapshot_every_s` 0 takes no snapshots by the clock; of those that the clock took, `keep_snapshots` are kept.
+    `sync_every_s` is how often a host volume is committed, `log_max_mb` what one log may have on disk.
     """
 
     idle_mode: IdleMode = IdleMode.IO
@@ -106,6 +107,24 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     auto_restart: bool = False
     snapshot_every_s: int = 0
     keep_snapshots: int = 10
+    sync_every_s: int = 10
+    log_max_mb: int = 100
+
+
+class HostVolume(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a host's data directory lies, by the provider's name for it. It outlives what runs of the host."""
+
+    name: str
+    version: int = 2
+
+
+class HostFile(msgspec.Struct, frozen=True):
+    """A file or folder of a host: its path, bytes, seconds since 1970."""
+
+    path: str
+    is_folder: bool
+    size: int
+    changed_at: float
 
 
 class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +133,8 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
     `options` are the provider's own (resources, network, volumes), in a form that it can start the host with again.
     `sandbox_id` is the present or last sandbox, which began at `started_at` from the snapshot `started_from` (empty:
     from the image). `held_by` names the state folder whose mngr is about to leave a state of `IN_WORK`, since
-    `changed_at`. `exit_snapshots` False means that the provider keeps nothing of a sandbox that ends.
+    `changed_at`. `exit_snapshots` False means that the provider keeps nothing of a sandbox that ends. `volume` None
+    means that the host's data directory is part of its file system.
     """
 
     id: str
@@ -135,6 +155,7 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: float = 0.0
     held_by: str = ""
     exit_snapshots: bool = True
+    volume: HostVolume | None = None
 
     @property
     def newest_snapshot(self) -> Snapshot | None:

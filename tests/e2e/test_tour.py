@@ -55,7 +55,9 @@ def test_nothing_is_left_of_a_destroyed_agent(user: User, localmodal_server: Loc
     code = (
         "import modal, sys\n"
         "left = modal.Volume.from_name(sys.argv[1]).listdir('/', recursive=True)\n"
-        "assert not [entry.path for entry in left if entry.path != 'hosts'], left\n"
+        "assert not [entry.path for entry in left if entry.type.name == 'FILE'], left\n"
+        "volumes = [one.name for one in modal.Volume.objects.list() if one.name.startswith(sys.argv[1])]\n"
+        "assert volumes == [sys.argv[1]], volumes\n"
     )
     app = (user.home / "settings.toml").read_text().split('"')[1]
     subprocess.run([str(BIN / "python"), "-c", code, app], check=True, env=clean_env(localmodal_server.env))

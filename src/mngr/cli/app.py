@@ -39,7 +39,10 @@ _COMMANDS = {
     "snapshot": "Keep the file systems of hosts.",
     "gc": "Put right what was cut off or ended by itself.",
     "keeper": "Do what is due by the clock.",
-    "logs": "Show what was written: by the build of an agent's image.",
+    "logs": "Show what agents and hosts wrote, also when they do not run.",
+    "events": "Show what happened to an agent.",
+    "file": "Read files of an agent's host, also when it does not run.",
+    "volume": "See and remove host volumes.",
     "config": "Show and change settings.",
     "help": "Explain a topic.",
 }

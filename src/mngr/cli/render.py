@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from mngr import durations
 from mngr.errors import MngrError, PartialFailure, UsageError
 from mngr.hosts import known, ssh
-from mngr.models import AgentView, Host, HostRecord, Policy, Snapshot
+from mngr.models import AgentView, Host, HostFile, HostRecord, Policy, Snapshot
 
 # As podman's builds write it, and as Modal's do.
 _BUILD_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP |=> Step ")
@@ -56,6 +56,7 @@ def host_value(host: Host) -> dict[str, Any]:
         "started_at": record.started_at or None,
         "policy": policy_value(record.policy),
         "snapshots": [snapshot_value(record, snapshot) for snapshot in record.snapshots],
+        "volume": {"name": record.volume.name, "version": record.volume.version} if record.volume else None,
         "ssh": _ssh_value(host),
     }
 
@@ -174,6 +175,52 @@ def result(value: dict[str, Any], form: str, human: str) -> None:
             print(human)
         return
     _structured(form, value, [value])
+
+
+def items(key: str, values: Sequence[dict[str, Any]], form: str, human: str) -> None:
+    """Prints a list of things: ``{key: […]}`` as JSON."""
+    if form == "human":
+        if human:
+            print(human)
+        return
+    _structured(form, {key: list(values)}, values)
+
+
+def text(data: bytes) -> None:
+    """Prints what a program wrote, at once."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def files(found: Sequence[HostFile], form: str) -> None:
+    """Prints `mngr file ls`."""
+    if form == "human":
+        for one in found:
+            changed = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.changed_at))
+            print(f"{human_bytes(one.size):>8}  {changed}  {one.path}{'/' if one.is_folder else ''}")
+        return
+    values = [
+        {"name": one.path, "is_folder": one.is_folder, "size": one.size, "changed_at": one.changed_at} for one in found
+    ]
+    _structured(form, {"files": values}, values)
+
+
+def volumes(found: Sequence[tuple[str, str, Host | None]], form: str) -> None:
+    """Prints `mngr volume list`."""
+    values = [
+        {
+            "name": name,
+            "host_id": host_id,
+            "host": host.record.name if host else None,
+            "host_state": host.state.value if host else None,
+        }
+        for name, host_id, host in found
+    ]
+    if form == "human":
+        rows = [(one["name"] or "", one["host"] or "-", one["host_state"] or "no such host: mngr gc") for one in values]
+        _table(("NAME", "HOST", "STATE"), rows, "no host volumes")
+        return
+    _structured(form, {"volumes": values}, values)
 
 
 def _structured(form: str, whole: dict[str, Any], items: Sequence[dict[str, Any]]) -> None:
@@ -321,6 +368,12 @@ class Steps:
             return
         self._step = step
         self._show(f"{step} …")
+
+    def say(self, text: str) -> None:
+        """A line about what is shown; not with ``-q``."""
+        if not self._quiet:
+            self.done()
+            print(f"mngr: {text}", file=self._stream, flush=True)
 
     def warn(self, text: str) -> None:
         """A line that stays, also where nobody watches; not with ``-q``."""

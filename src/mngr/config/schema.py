@@ -43,6 +43,10 @@ class ModalSettings(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_every: int | str = ""
     keep_snapshots: int = 10
     snapshot_ttl: int | str = ""
+    is_host_volume_created: bool = True
+    host_volume_version: Literal[1, 2] = 2
+    volume_sync_interval: int | str = "10s"
+    log_max_mb: int = 100
 
 
 class AgentTypeSettings(msgspec.Struct, frozen=True, kw_only=True):

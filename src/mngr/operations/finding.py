@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mngr import addresses, config
 from mngr.errors import AgentNotFound, HostUnreachable, NotRunning
 from mngr.hosts import known, ssh
-from mngr.models import Agent, Host, HostState
+from mngr.models import Agent, Host, HostRecord, HostState
 from mngr.providers import copies, registry
 from mngr.providers.base import Provider
 
@@ -89,7 +89,7 @@ def reach(name: str) -> tuple[ssh.Target, Agent]:
     """
     remembered = _remembered(name)
     if remembered is not None:
-        target, agent = remembered
+        target, agent, _record = remembered
         try:
             ssh.open_connection(target)
             return target, agent
@@ -101,6 +101,58 @@ def reach(name: str) -> tuple[ssh.Target, Agent]:
     return target, agent
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An agent (None when a host itself was named) and how its host is reached, `target` None when that does not run.
+
+    `known_host` is missing when the provider was not asked, which is so only where `target` is there.
+    """
+
+    agent: Agent | None
+    record: HostRecord
+    target: ssh.Target | None
+    known_host: Host | None = None
+
+    @property
+    def host(self) -> Host:
+        """As it is; of one that was reached without asking, as it must be."""
+        return self.known_host or Host(record=self.record, state=HostState.RUNNING)
+
+
+def look(name: str, *, destroyed: bool = False) -> Found:
+    """An agent or host, whether it runs or not; as `reach`, what this machine remembers is tried first.
+
+    With `destroyed` also one that is gone but for snapshots or volume. Raises `AgentNotFound`.
+    """
+    remembered = _remembered(name)
+    if remembered is not None:
+        target, agent, record = remembered
+        try:
+            ssh.open_connection(target)
+            return Found(agent, record, target)
+        except HostUnreachable:
+            ssh.close(target)
+    hosts = all_hosts()
+    try:
+        found = targets([name], hosts=hosts)[0]
+    except AgentNotFound:
+        if not destroyed:
+            raise
+        found = targets([name], hosts=hosts, destroyed=True)[-1]
+    host = found.host
+    address = addresses.parse(name)
+    one = next((agent for agent in found.agents if address.means(host.record, agent)), None)
+    if host.state is not HostState.RUNNING or host.endpoint is None:
+        return Found(one, host.record, None, host)
+    target = known.target(host.record, host.endpoint)
+    try:
+        ssh.open_connection(target)
+    except HostUnreachable:
+        # It is about to end, or has just ended.
+        return Found(one, host.record, None, host)
+    return Found(one, host.record, target, host)
+
+
 def answering(host: Host, name: str) -> ssh.Target:
     """How to reach a host for the sake of its agent or itself, `name`. Raises `NotRunning`."""
     if host.state is not HostState.RUNNING or host.endpoint is None:
@@ -108,7 +160,7 @@ def answering(host: Host, name: str) -> ssh.Target:
     return known.target(host.record, host.endpoint)
 
 
-def _remembered(name: str) -> tuple[ssh.Target, Agent] | None:
+def _remembered(name: str) -> tuple[ssh.Target, Agent, HostRecord] | None:
     address = addresses.parse(name)
     reachable = known.reachable()
     for provider in config.load().providers:
@@ -118,5 +170,5 @@ def _remembered(name: str) -> tuple[ssh.Target, Agent] | None:
                 continue
             for agent in record.agents:
                 if address.means(record, agent):
-                    return known.target(record, endpoint), agent
+                    return known.target(record, endpoint), agent, record
     return None

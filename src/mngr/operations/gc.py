@@ -12,7 +12,7 @@ from mngr.errors import HostBusy, NotFound
 from mngr.hosts import known, locks
 from mngr.models import IN_WORK, Host, HostRecord, HostState
 from mngr.operations.changing import at_work, changing
-from mngr.operations.lifecycle import DESTROYING_ALL_BUT_SNAPSHOTS, destroy_held
+from mngr.operations.lifecycle import destroy_held, kept_by_intent
 from mngr.operations.snapshots import drop_held
 from mngr.providers import registry
 from mngr.providers.base import Progress, Provider
@@ -91,11 +91,10 @@ def _put_right(
 ) -> Iterator[Action]:
     """The lock is held, and `record` is settled already."""
     if record.state is HostState.DESTROYED and record.held_by:
-        keep = record.reason == DESTROYING_ALL_BUT_SNAPSHOTS
-        destroy_held(provider, record, progress, keep_snapshots=keep)
+        destroy_held(provider, record, progress, kept_by_intent(record))
         yield Action("host", record.id, f"{record.name}: {problem}; finished it")
     elif record.state is HostState.FAILED and time.time() - record.created_at > _FAILED_KEPT_S:
-        destroy_held(provider, record, progress, keep_snapshots=False)
+        destroy_held(provider, record, progress)
         yield Action("host", record.id, f"{record.name}: {problem}; removed it")
     elif record.state is not host.record.state:
         reason = f" ({record.reason})" if record.reason else ""

@@ -20,8 +20,24 @@ from mngr.providers.base import Progress, Provider
 RUNNING_PROBE = AgentProbe(running=True, exit_code=None)
 _STOPPED_PROBE = AgentProbe(running=False, exit_code=None)
 _PROBE_S = 10.0
-DESTROYING = "being destroyed"
-DESTROYING_ALL_BUT_SNAPSHOTS = "being destroyed, its snapshots are kept"
+_DESTROYING = "being destroyed"
+_KEPT_SNAPSHOTS, _KEPT_VOLUME = ", its snapshots are kept", ", its volume is kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stays of a host that is destroyed."""
+
+    snapshots: bool = False
+    volume: bool = False
+
+
+NOTHING = Kept()
+
+
+def kept_by_intent(record: HostRecord) -> Kept:
+    """What was to stay of a host whose destruction was cut off."""
+    return Kept(_KEPT_SNAPSHOTS in record.reason, _KEPT_VOLUME in record.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +113,8 @@ def _start_host(provider: Provider, record: HostRecord, progress: Progress, requ
     if record.state is HostState.FAILED:
         raise MngrError(f"host {record.name} was never made ({record.reason}); remove it: mngr destroy {record.name}")
     snapshot = _snapshot_to_start(record, request.snapshot, progress)
-    intended = intend(provider, record, HostState.STARTING)
+    # The reason stays: the host's own events are to tell how its last sandbox ended when that could not do so itself.
+    intended = intend(provider, record, HostState.STARTING, record.reason)
     try:
         started = provider.start(intended, progress, snapshot=snapshot, run_agents=request.run_agents)
     except BaseException as error:
@@ -125,10 +142,8 @@ def _snapshot_to_start(record: HostRecord, wanted: str, progress: Progress) -> S
     return newest
 
 
-def destroy(
-    names: Sequence[str], progress: Progress, *, keep_snapshots: bool = False
-) -> list[Outcome[tuple[Agent, ...]]]:
-    """Removes agents; a host goes with its last one: sandbox, snapshots (unless kept), keys and records."""
+def destroy(names: Sequence[str], progress: Progress, kept: Kept = NOTHING) -> list[Outcome[tuple[Agent, ...]]]:
+    """Removes agents; a host goes with its last one: sandbox, snapshots, volume (unless kept), keys and records."""
 
     def one(target: Target) -> tuple[Agent, ...]:
         with changing(target.host, progress) as (provider, record):
@@ -140,20 +155,21 @@ def destroy(
                         agents.remove(_reachable(provider, record), agent)
                 provider.save(msgspec.structs.replace(record, agents=rest))
             else:
-                destroy_held(provider, record, progress, keep_snapshots=keep_snapshots)
+                destroy_held(provider, record, progress, kept)
         return target.agents
 
     return for_each(targets(names), one)
 
 
-def destroy_held(provider: Provider, record: HostRecord, progress: Progress, *, keep_snapshots: bool) -> None:
+def destroy_held(provider: Provider, record: HostRecord, progress: Progress, kept: Kept = NOTHING) -> None:
     """Removes a host whose lock the caller holds. What was cut off can be done again."""
-    if keep_snapshots and record.state is HostState.RUNNING:
-        record = provider.save(provider.stop(intend(provider, record, HostState.STOPPING), progress))
-    keep_snapshots = keep_snapshots and bool(record.snapshots)
-    reason = DESTROYING_ALL_BUT_SNAPSHOTS if keep_snapshots else DESTROYING
+    if (kept.snapshots or kept.volume) and record.state is HostState.RUNNING:
+        record = intend(provider, record, HostState.STOPPING)
+        record = provider.save(provider.stop(record, progress, keep=kept.snapshots))
+    keep_snapshots, keep_volume = kept.snapshots and bool(record.snapshots), kept.volume and record.volume is not None
+    reason = _DESTROYING + (_KEPT_SNAPSHOTS if keep_snapshots else "") + (_KEPT_VOLUME if keep_volume else "")
     record = intend(provider, record, HostState.DESTROYED, reason)
-    provider.destroy(record, progress, keep_snapshots=keep_snapshots)
+    provider.destroy(record, progress, keep_snapshots=keep_snapshots, keep_volume=keep_volume)
     locks.forget(record.id)
 
 

@@ -16,7 +16,7 @@ from mngr.models import Agent, Endpoint, Host, HostRecord, HostState, Policy
 from mngr.operations.changing import at_work, changing
 from mngr.operations.finding import is_gone
 from mngr.operations.lifecycle import destroy_held
-from mngr.providers.base import Progress, Provider
+from mngr.providers.base import Progress, Provider, SupportsHostVolume
 
 
 def make_room(provider: Provider, name: str, progress: Progress, hosts: Sequence[Host] | None = None) -> None:
@@ -32,7 +32,7 @@ def make_room(provider: Provider, name: str, progress: Progress, hosts: Sequence
             raise NameTaken(name)
         try:
             with changing(host, progress) as (_provider, settled):
-                destroy_held(provider, settled, progress, keep_snapshots=False)
+                destroy_held(provider, settled, progress)
         except HostBusy as error:
             raise NameTaken(name) from error
 
@@ -44,6 +44,7 @@ def begun(
     """Writes down that a host is being made, and holds its lock. An error or interrupt inside ends what runs of it and
     leaves a record that says why; a race for the name that was lost leaves nothing."""
     host_id = ids.new_host_id()
+    volume = provider.new_volume(host_id) if isinstance(provider, SupportsHostVolume) else None
     with locks.held(host_id, lambda: None):
         record = provider.save_ahead(
             HostRecord(
@@ -58,6 +59,7 @@ def begun(
                 options=options,
                 policy=policy,
                 agents=(agent,),
+                volume=volume,
             )
         )
         try:

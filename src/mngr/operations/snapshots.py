@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from mngr.errors import NotRunning, SnapshotNotFound, UsageError
+from mngr.hosts import locks
 from mngr.models import Host, HostRecord, HostState, Snapshot, SnapshotKind
 from mngr.operations.changing import Outcome, changing, for_each
 from mngr.operations.finding import Target, all_hosts, targets
@@ -162,6 +163,7 @@ def drop_held(provider: Provider, record: HostRecord, gone: set[str], progress: 
     record = provider.save(msgspec.structs.replace(record, snapshots=rest))
     for snapshot_id in gone:
         snapshotting(provider).delete_snapshot(snapshot_id)
-    if record.state is HostState.DESTROYED and not rest:
+    if record.state is HostState.DESTROYED and not rest and record.volume is None:
         provider.destroy(record, progress)
+        locks.forget(record.id)
     return record

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from mngr.models import Endpoint, Host, HostRecord, Policy, Snapshot
+from mngr.models import Endpoint, Host, HostFile, HostRecord, HostVolume, Policy, Snapshot
 
 
 class Progress(Protocol):
@@ -86,6 +86,9 @@ class Provider(Protocol):
         """Makes what a host needs that starts from a snapshot of `source`: the record with keys and options of its
         own."""
 
+    def ended_at(self, record: HostRecord) -> float | None:
+        """When the host's last sandbox ended, None when the provider does not say."""
+
     def build_log(self, record: HostRecord) -> str:
         """What the build of the host's image wrote. Raises `NotFound` when nothing was built for it."""
 
@@ -107,9 +110,12 @@ class Provider(Protocol):
     def abandon(self, record: HostRecord) -> None:
         """Ends what runs of a host whose creation failed. A second call does nothing."""
 
-    def destroy(self, record: HostRecord, progress: Progress, *, keep_snapshots: bool = False) -> None:
+    def destroy(
+        self, record: HostRecord, progress: Progress, *, keep_snapshots: bool = False, keep_volume: bool = False
+    ) -> None:
         """Removes a host and all that it has, the record last; with `keep_snapshots`, of a host that has ended, these
-        and a record of them stay. What is gone already is no error, so that it can be done again."""
+        and a record of them stay, and so does its volume with `keep_volume`. What is gone already is no error, so that
+        it can be done again."""
 
     def strays(self, hosts: Sequence[Host]) -> list[Stray]:
         """What runs or is kept at the provider for hosts that are not among `hosts`."""
@@ -126,4 +132,25 @@ class SupportsSnapshots(Protocol):
         """Takes it: `snapshot` with its id, size and expiry. Raises `ProviderRefused`."""
 
     def delete_snapshot(self, snapshot_id: str) -> None:
+        """What is gone already is no error."""
+
+
+@runtime_checkable
+class SupportsHostVolume(Protocol):
+    """A provider that keeps the data directory of a host where it can be read when nothing of the host runs. What is
+    read is what was committed last."""
+
+    def new_volume(self, host_id: str) -> HostVolume | None:
+        """The volume that a new host is to have, None when the settings say none. Makes nothing."""
+
+    def volumes(self) -> list[tuple[str, HostVolume]]:
+        """The host volumes that there are, each with the id of its host."""
+
+    def volume_files(self, volume: HostVolume, folder: str, *, recursive: bool = False) -> list[HostFile]:
+        """What is in a folder, nothing when it or the volume is not there."""
+
+    def read_volume(self, volume: HostVolume, path: str, start: int = 0, length: int | None = None) -> bytes:
+        """The bytes of a file from `start` on, `length` at most. Raises `ProviderNotFound`."""
+
+    def delete_volume(self, volume: HostVolume) -> None:
         """What is gone already is no error."""

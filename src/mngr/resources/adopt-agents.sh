@@ -8,8 +8,12 @@ for state in "$host_dir"/agents/*/; do
     [ -d "$state" ] || continue
     case $(basename "$state") in
         "$2") ;;
-        "$1") [ -n "$2" ] && mv "$state" "$host_dir/agents/$2" ;;
+        "$1")
+            [ -n "$2" ] && mv "$state" "$host_dir/agents/$2"
+            # What was written so far is another agent's.
+            rm -f "$host_dir/agents/$2"/output.log* "$host_dir/agents/$2"/events.jsonl* "$host_dir/agents/$2/created"
+            ;;
         *) rm -rf "$state" ;;
     esac
 done
-rm -f "$host_dir"/logs/*.log
+rm -rf /var/lib/mngr/agents

@@ -25,4 +25,5 @@ code=$?
 if [ "$code" = 137 ] && [ "$(out_of_memory)" != "$before" ]; then : >"$state/out_of_memory"; fi
 echo "$code" >"$state/exit_code"
 rm -f "$state/autostart"
+sh "$(dirname "$0")/event.sh" "$1" exited code "$code"
 exit "$code"

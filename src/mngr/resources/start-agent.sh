@@ -16,10 +16,20 @@ fi
 rm -f "$state/exit_code"
 : >"$state/autostart"
 : >"$state/started"
-[ -e "$state/created" ] || : >"$state/created"
+here=$(dirname "$0")
+if [ ! -e "$state/created" ]; then
+    : >"$state/created"
+    sh "$here/event.sh" "$1" created
+    echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) agent $name ($1) is in $(cat "$state/work_dir")" >>"$host_dir/logs/provision.log"
+fi
+sh "$here/event.sh" "$1" started
 work_dir=$(cat "$state/work_dir")
 mkdir -p "$work_dir"
-# The options come before the session, so that the last words of a short command stay on the screen.
+# The options come before the session, so that the last words of a short command stay on the screen; the log is begun
+# before tmux reads the program's first byte.
 tmux -f /dev/null start-server \; set-option -g remain-on-exit on \; set-option -g history-limit 50000 \; \
     set-option -gq remain-on-exit-format '' \; \
-    new-session -d -s "$session" -x 200 -y 50 -c "$work_dir" "exec sh $(dirname "$0")/run-agent.sh $1"
+    new-session -d -s "$session" -x 200 -y 50 -c "$work_dir" "exec sh $here/run-agent.sh $1" \; \
+    pipe-pane -t "=$session:" "exec sh $here/log-writer.sh $state/output.log"
+# Whatever happens to the host from now on, its snapshots hold what it takes to start the agent.
+sh "$here/sync.sh" once >/dev/null 2>&1 &

@@ -44,6 +44,7 @@ for id in "$@"; do
     else
         rm -f "$host_dir/agents/$id/autostart"
         tmux kill-session -t "=mngr-$(cat "$host_dir/agents/$id/name")" 2>/dev/null
+        sh "$(dirname "$0")/event.sh" "$id" stopped
     fi
 done
 exit 0

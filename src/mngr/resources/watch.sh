@@ -42,7 +42,7 @@ ssh_session() {
         case $servers in *" $parent "*) ;; *) continue ;; esac
         case $comm in sshd*) continue ;; esac
         case $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) in
-            *"/probe.sh"* | '') ;;
+            *"/probe.sh"* | *"/read-log.sh"* | '') ;;
             *) return 0 ;;
         esac
     done 2>/dev/null
@@ -99,6 +99,7 @@ while :; do
     [ "$idle_timeout" -lt 20 ] && pause=1
     [ "$agents_gone" -lt 20 ] && pause=1
     [ "$pause" -gt 0 ] && sleep "$pause"
+    sh "$(dirname "$0")/log-times.sh"
     now=$(date +%s)
     if [ "$now" -ge "$deadline" ]; then
         order lifetime

@@ -1,9 +1,11 @@
-"""The only module that imports `modal`. Every error of the SDK becomes one of ours here."""
+"""What mngr asks Modal for, in plain values.
+
+Only this module, `volume_client` and `sdk_errors` import `modal`; every error of the SDK leaves them as one of ours.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -15,25 +17,22 @@ import modal
 import modal.exception
 import modal.experimental
 from modal._output.manager import DisabledOutputManager
-from modal._utils.async_utils import synchronizer
+from modal._utils.async_utils import synchronize_api, synchronizer
 from modal.output import OutputManager
-from modal.types import FileEntryType
+from modal_proto import api_pb2
 
 from mngr.config import ModalSettings
 from mngr.errors import (
     ExitSnapshotsRefused,
     ImageBuildFailed,
-    MngrError,
-    NoExitSnapshot,
-    NotAuthorised,
-    ProviderConflict,
     ProviderNotFound,
     ProviderRefused,
-    ProviderUnavailable,
 )
 from mngr.models import Endpoint
 from mngr.providers.modal import access, dockerfiles, handles
 from mngr.providers.modal.requests import Ending, ImageRequest, SandboxRequest
+from mngr.providers.modal.sdk_errors import translated
+from mngr.providers.modal.volume_client import VolumeClient
 
 SSH_PORT = 22
 _EXIT_SNAPSHOT = "enable_exit_snapshot"
@@ -43,32 +42,15 @@ _TAIL_LINES = 15
 # The SDK's words (1.6) around a build's own.
 _BUILD_FAILED = re.compile(r"^Image build for \S+ failed with the exception:\s*")
 _SEE_LOG = "View the build logs"
-_TRANSLATIONS: tuple[tuple[type[Exception], type[MngrError]], ...] = (
-    (modal.exception.AuthError, NotAuthorised),
-    (modal.exception.PermissionDeniedError, NotAuthorised),
-    (modal.exception.ImageBuildError, ImageBuildFailed),
-    (modal.exception.NotFoundError, ProviderNotFound),
-    (modal.exception.AlreadyExistsError, ProviderConflict),
-    (modal.exception.ConflictError, ProviderConflict),
-    (modal.exception.SnapshotCreationError, NoExitSnapshot),
-    (modal.exception.ConnectionError, ProviderUnavailable),
-    (modal.exception.ServiceError, ProviderUnavailable),
-    (modal.exception.Error, ProviderRefused),
-)
 
 
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turns errors of the SDK into ours, its own words kept."""
-    try:
-        yield
-    except (modal.exception.Error, OSError) as error:
-        for theirs, ours in _TRANSLATIONS:
-            if isinstance(error, theirs):
-                raise ours(f"Modal: {error}" if ours is not ImageBuildFailed else str(error)) from error
-        if isinstance(error, FileNotFoundError):
-            raise ProviderNotFound(f"Modal: {error}") from error
-        raise ProviderUnavailable(f"Modal can not be reached: {error}") from error
+@synchronize_api  # type: ignore[untyped-decorator]
+async def _finished_at(sandbox: Any, app_id: str, tags: dict[str, str]) -> float:
+    """When a sandbox ended, 0 when Modal does not say: only the list of sandboxes tells."""
+    wanted = [api_pb2.SandboxTag(tag_name=name, tag_value=value) for name, value in tags.items()]
+    request = api_pb2.SandboxListRequest(app_id=app_id, include_finished=True, tags=wanted)
+    answer = await type(sandbox._impl).list_page(sandbox.client, request)
+    return next((one.task_info.finished_at for one in answer.sandboxes if one.id == sandbox.object_id), 0.0)
 
 
 @contextlib.contextmanager
@@ -118,12 +100,11 @@ def _build_log(sink: Callable[[str], None]) -> Iterator[None]:
         OutputManager._set(before)
 
 
-class Client:
+class Client(VolumeClient):
     """One Modal account, one app, one state volume."""
 
     def __init__(self, settings: ModalSettings) -> None:
-        self._settings = settings
-        self._environment = settings.environment or None
+        super().__init__(settings)
         self._account = access.account(settings)
         remembered = self._account.remembered() if self._account else access.Remembered()
         if remembered.auth_token:
@@ -148,37 +129,6 @@ class Client:
             )
             if token := handles.token():
                 self._account.keep_token(token)
-
-    @cached_property
-    def _volume(self) -> modal.Volume:
-        with translated():
-            return modal.Volume.from_name(
-                self._settings.state_volume, create_if_missing=True, version=2, environment_name=self._environment
-            )
-
-    def list_files(self, folder: str) -> list[str]:
-        """The paths of all files below a folder of the state volume."""
-        with translated():
-            try:
-                entries = self._volume.listdir(folder, recursive=True)
-            except (modal.exception.NotFoundError, FileNotFoundError):
-                return []
-            return [entry.path for entry in entries if entry.type is FileEntryType.FILE]
-
-    def read_file(self, path: str) -> bytes:
-        """Raises `ProviderNotFound`."""
-        with translated():
-            return b"".join(self._volume.read_file(path))
-
-    def write_file(self, path: str, data: bytes) -> None:
-        """Writes a file of the state volume; one that is there is replaced."""
-        with translated(), self._volume.batch_upload(force=True) as batch:
-            batch.put_file(io.BytesIO(data), path)
-
-    def remove_files(self, path: str, *, recursive: bool = False) -> None:
-        """What is gone already is no error."""
-        with contextlib.suppress(ProviderNotFound), translated():
-            self._volume.remove_file(path, recursive=recursive)
 
     def build_image(self, request: ImageRequest, log: Callable[[str], None]) -> str:
         """The id of an image. One that is there is not built; what a build writes goes to `log` as it comes, without
@@ -290,7 +240,7 @@ class Client:
         )
 
     def _user_volume(self, name: str) -> modal.Volume:
-        return modal.Volume.from_name(name, create_if_missing=True, environment_name=self._environment)
+        return self._volume_named(name, make=True)
 
     def running(self) -> set[str]:
         """The ids of all sandboxes of the app that run. May be a minute old."""
@@ -334,6 +284,13 @@ class Client:
         result = inner._impl.result
         status = type(result).GenericStatus.Name(result.status).removeprefix("GENERIC_STATUS_").lower()
         return Ending(code, status, str(result.exception))
+
+    def ended_at(self, sandbox_id: str, tags: dict[str, str]) -> float | None:
+        """When a sandbox ended that carries `tags`; None when it has not, or Modal does not say."""
+        with contextlib.suppress(ProviderNotFound), translated():
+            ended = _finished_at(modal.Sandbox.from_id(sandbox_id), f"{self._app.app_id}", tags)
+            return float(ended) or None
+        return None
 
     def wait_ended(self, sandbox_id: str) -> None:
         """Waits until a sandbox has ended, however it did."""

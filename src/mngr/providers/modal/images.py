@@ -26,6 +26,7 @@ _NPM = "install-npm.sh"
 _SCRIPTS = (
     *("supervisor.sh", "watch.sh", "install-packages.sh", "start-agent.sh", "run-agent.sh", "stop-agents.sh"),
     *("remove-agent.sh", "adopt-agents.sh", "probe.sh"),
+    *("log-lib.sh", "log-writer.sh", "log-times.sh", "read-log.sh", "event.sh", "sync.sh"),
 )
 
 

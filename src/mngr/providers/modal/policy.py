@@ -28,6 +28,11 @@ def read(settings: ModalSettings) -> Policy:
     every_s = seconds("snapshot_every") if settings.snapshot_every != "" else 0
     if settings.keep_snapshots < 1:
         problems.append(f"setting keep_snapshots = {settings.keep_snapshots}: must be 1 or more")
+    sync_s = seconds("volume_sync_interval")
+    if not problems and sync_s < 1:
+        problems.append(f"setting volume_sync_interval = {settings.volume_sync_interval!r}: must be 1s or more")
+    if settings.log_max_mb < 1:
+        problems.append(f"setting log_max_mb = {settings.log_max_mb}: must be 1 or more")
     ttl_s(settings, problems)
     if problems:
         raise UsageError("\n".join(problems))
@@ -39,6 +44,8 @@ def read(settings: ModalSettings) -> Policy:
         auto_restart=settings.auto_restart,
         snapshot_every_s=every_s,
         keep_snapshots=settings.keep_snapshots,
+        sync_every_s=sync_s,
+        log_max_mb=settings.log_max_mb,
     )
 
 

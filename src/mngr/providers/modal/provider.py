@@ -7,10 +7,10 @@ import importlib
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -24,25 +24,28 @@ from mngr.errors import (
     ProviderNotFound,
     ProviderRefused,
 )
-from mngr.hosts import agents, keys, known, ssh
+from mngr.hosts import agents, host_dir, keys, known, ssh
 from mngr.models import IN_WORK, Endpoint, Host, HostRecord, HostState, Policy, Snapshot, SnapshotKind
 from mngr.providers.base import HostPlan, Progress, Stray
 from mngr.providers.modal import build_args, endings, endpoint, images, policy, sandboxes, settling
 from mngr.providers.modal.options import Options
 from mngr.providers.modal.sandboxes import TAG
 from mngr.providers.modal.storage import Storage
+from mngr.providers.modal.volumes import HostVolumes
 
 if TYPE_CHECKING:
     from mngr.providers.modal.client import Client
     from mngr.providers.modal.records import Records
     from mngr.providers.modal.requests import Ending, SandboxRequest
 
+T = TypeVar("T")
 _SSH_S = 60.0
 _AT_ONCE = 8
 _SANDBOX = "sandbox"
+_VOLUME = "volume"
 
 
-class ModalProvider:
+class ModalProvider(HostVolumes):
     """One Modal account. See `Provider` for what each method promises."""
 
     def __init__(self, name: str, settings: ModalSettings) -> None:
@@ -72,6 +75,10 @@ class ModalProvider:
     def _made_storage(self) -> Storage:
         endpoint.choose(self._settings)
         return Storage(self._settings, lambda: self._client)
+
+    @property
+    def _account(self) -> Client:
+        return self._client
 
     @cached_property
     def _records(self) -> Records:
@@ -153,6 +160,9 @@ class ModalProvider:
         # One that runs and has no tunnel is about to begin or to end.
         return (HostState.STARTING, "") if ending is None else endings.verdict(record, ending)
 
+    def ended_at(self, record: HostRecord) -> float | None:
+        return self._client.ended_at(record.sandbox_id, {TAG: record.id}) if record.sandbox_id else None
+
     def save(self, record: HostRecord) -> HostRecord:
         return self._records.write(record)
 
@@ -224,6 +234,8 @@ class ModalProvider:
             return sandboxes.request(record, options, image_id, told, _secret_name(record))
 
         begun = time.time()
+        if record.volume is not None:
+            self._client.make_volume(record.volume.name, record.volume.version)
         try:
             sandbox_id, address = self._client.create_sandbox(request(record))
         except ExitSnapshotsRefused as error:
@@ -282,10 +294,13 @@ class ModalProvider:
 
     def snapshot(self, record: HostRecord, snapshot: Snapshot) -> Snapshot:
         ttl_s = policy.ttl_s(self._settings)
+        self._on_host(record, host_dir.keep)
         with ThreadPoolExecutor(1) as pool:
-            size = pool.submit(self._disk_bytes, record)
+            size = pool.submit(self._on_host, record, agents.disk_bytes)
             snapshot_id = self._client.snapshot(record.sandbox_id, ttl_s)
         now = time.time()
+        about = {"id": snapshot_id, "kind": snapshot.kind.value, "name": snapshot.name}
+        self._on_host(record, lambda target: host_dir.note(target, "snapshot", about))
         return msgspec.structs.replace(
             snapshot,
             id=snapshot_id,
@@ -296,10 +311,11 @@ class ModalProvider:
             expires_at=None if ttl_s is None else now + ttl_s,
         )
 
-    def _disk_bytes(self, record: HostRecord) -> int | None:
+    def _on_host(self, record: HostRecord, do: Callable[[ssh.Target], T]) -> T | None:
+        """What `do` gives for a host whose address is known and that answers, else None."""
         address = known.endpoint(record)
         try:
-            return None if address is None else agents.disk_bytes(known.target(record, address))
+            return None if address is None else do(known.target(record, address))
         except MngrError:
             return None
 
@@ -317,7 +333,9 @@ class ModalProvider:
         same name, which won a race for it, is not meant."""
         return record.sandbox_id or self._client.sandbox_named(record.name, {TAG: record.id})
 
-    def destroy(self, record: HostRecord, progress: Progress, *, keep_snapshots: bool = False) -> None:
+    def destroy(
+        self, record: HostRecord, progress: Progress, *, keep_snapshots: bool = False, keep_volume: bool = False
+    ) -> None:
         logs = _log_path(record).rsplit("/", 1)[0]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             done = [pool.submit(self._storage.remove_files, logs, recursive=True)]
@@ -325,10 +343,14 @@ class ModalProvider:
                 done += [pool.submit(self._client.delete_image, snapshot.id) for snapshot in record.snapshots]
                 done.append(pool.submit(self._drop_secret, record))
                 self._end_for_good(record, progress)
-            progress("removing keys and records")
+                record = msgspec.structs.replace(record, snapshots=())
         for one in done:
             one.result()
-        if keep_snapshots:
+        if record.volume is not None and not keep_volume:
+            self.delete_volume(record.volume)
+            record = msgspec.structs.replace(record, volume=None)
+        progress("removing keys and records")
+        if record.snapshots or record.volume:
             self.save(msgspec.structs.replace(record, state=HostState.DESTROYED, reason="destroyed", held_by=""))
         else:
             self._records.remove(record.id)
@@ -367,6 +389,10 @@ class ModalProvider:
             if host_id and (record is None or (record.state not in IN_WORK and record.sandbox_id != sandbox_id)):
                 what = "is gone" if record is None else f"runs in another sandbox or is {record.state.value}"
                 found.append(Stray(_SANDBOX, sandbox_id, f"its host {host_id} {what}"))
+        ids = {host.record.id for host in hosts}
+        for host_id, volume in self.volumes():
+            if host_id not in ids and self._records.get(host_id) is None:
+                found.append(Stray(_VOLUME, volume.name, f"its host {host_id} is gone"))
         return found
 
     def _host_of(self, sandbox_id: str) -> str:
@@ -377,7 +403,10 @@ class ModalProvider:
             return ""
 
     def remove_stray(self, stray: Stray) -> None:
-        self._client.terminate(stray.id)
+        if stray.kind == _VOLUME:
+            self._client.delete_volume(stray.id)
+        else:
+            self._client.terminate(stray.id)
 
 
 def _secret_name(record: HostRecord) -> str:

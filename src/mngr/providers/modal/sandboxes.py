@@ -18,6 +18,7 @@ def request(
 ) -> SandboxRequest:
     """What to ask Modal for."""
     memory = int(options.memory * _MIB)
+    host_volume = {agents.HOST_DIR: record.volume.name} if record.volume else {}
     return SandboxRequest(
         name=record.name,
         image_id=image_id,
@@ -33,7 +34,7 @@ def request(
         cloud=options.cloud,
         # Modal's block_network would close the way in for SSH too; an empty list closes only the way out.
         cidrs=() if options.offline else options.cidr_allowlist or None,
-        volumes={path: name for name, path in (text.split(":", 1) for text in options.volumes)},
+        volumes={path: name for name, path in (text.split(":", 1) for text in options.volumes)} | host_volume,
         exit_snapshot=record.exit_snapshots,
     )
 
@@ -49,10 +50,14 @@ def environment(record: HostRecord, options: Options, keys: tuple[str, str], *, 
     return {
         "MNGR_SSH_HOST_KEY": keys[0],
         "MNGR_SSH_AUTHORIZED_KEY": keys[1],
+        "MNGR_HOST_ID": record.id,
         "MNGR_HOST_DIR": agents.HOST_DIR,
         "MNGR_IDLE_MODE": (policy.idle_mode if record.exit_snapshots else IdleMode.DISABLED).value,
         "MNGR_IDLE_TIMEOUT_S": f"{policy.idle_timeout_s}",
         "MNGR_AGENTS_GONE_S": f"{policy.agents_gone_s}",
         "MNGR_END_AFTER_S": f"{options.timeout - buffer_s}",
         "MNGR_AUTOSTART": " ".join(agent.id for agent in record.agents) if run_agents else "",
+        "MNGR_SYNC_S": f"{policy.sync_every_s if record.volume else 0}",
+        "MNGR_LOG_MAX_MB": f"{policy.log_max_mb}",
+        "MNGR_LAST_END": record.reason,
     }

@@ -1,0 +1,78 @@
+"""Host volumes: a Modal Volume for the data directory of each host, named after what holds its record and the host."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from mngr.config import ModalSettings
+from mngr.errors import ProviderNotFound
+from mngr.models import HostFile, HostVolume
+
+if TYPE_CHECKING:
+    from mngr.providers.modal.client import Client
+
+# Modal takes names shorter than 64 characters.
+_NAME_MAX = 63
+_HOST_ID_LENGTH = 25
+_HOST = re.compile(r"host-[a-z2-7]{20}")
+
+
+def name_of(state_volume: str, host_id: str) -> str:
+    """The name of a host's volume. Hosts of different state volumes never share a prefix, so that each `mngr gc` sees
+    only what its own records account for."""
+    return f"{_prefix(state_volume)}-{host_id}"
+
+
+def host_of(state_volume: str, name: str) -> str | None:
+    """The id of the host that a volume of this name is for, None for one that is nobody's or of other records."""
+    prefix, host_id = name[: -_HOST_ID_LENGTH - 1], name[-_HOST_ID_LENGTH:]
+    return host_id if prefix == _prefix(state_volume) and _HOST.fullmatch(host_id) else None
+
+
+def _prefix(state_volume: str) -> str:
+    room = _NAME_MAX - _HOST_ID_LENGTH - 1
+    if len(state_volume) <= room:
+        return state_volume
+    digest = hashlib.sha256(state_volume.encode()).hexdigest()[:8]
+    return f"{state_volume[: room - 9]}-{digest}"
+
+
+class HostVolumes(ABC):
+    """The part of the provider that keeps host volumes. See `SupportsHostVolume` for what each method promises."""
+
+    _settings: ModalSettings
+
+    @property
+    @abstractmethod
+    def _account(self) -> Client: ...
+
+    def new_volume(self, host_id: str) -> HostVolume | None:
+        if not self._settings.is_host_volume_created:
+            return None
+        name = name_of(self._settings.state_volume, host_id)
+        return HostVolume(name=name, version=self._settings.host_volume_version)
+
+    def volumes(self) -> list[tuple[str, HostVolume]]:
+        found = []
+        for name in self._account.volume_names():
+            host_id = host_of(self._settings.state_volume, name)
+            if host_id is not None:
+                found.append((host_id, HostVolume(name=name)))
+        return found
+
+    def volume_files(self, volume: HostVolume, folder: str, *, recursive: bool = False) -> list[HostFile]:
+        return self._account.volume_files(volume.name, folder, recursive=recursive)
+
+    def read_volume(self, volume: HostVolume, path: str, start: int = 0, length: int | None = None) -> bytes:
+        if length == 0:
+            return b""
+        try:
+            return self._account.read_volume(volume.name, path, start, length)
+        except ProviderNotFound:
+            raise ProviderNotFound(f"volume {volume.name} has no file {path}") from None
+
+    def delete_volume(self, volume: HostVolume) -> None:
+        self._account.delete_volume(volume.name)

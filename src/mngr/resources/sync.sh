@@ -1,0 +1,39 @@
+#!/bin/sh
+# Writes down how the host is, and makes what it holds safe: the host volume is committed, and what an agent needs to be
+# started is copied to the host's own disk, where snapshots find it. usage: sync.sh loop SECONDS | once | end REASON
+set -u
+umask 077
+host_dir=${MNGR_HOST_DIR:-/mngr}
+kept=/var/lib/mngr/agents
+
+agents() {
+    comma=''
+    for state in "$host_dir"/agents/*/; do
+        [ -e "$state/name" ] || continue
+        running=false
+        [ -e "$state/autostart" ] && [ ! -e "$state/exit_code" ] && running=true
+        code=$(cat "$state/exit_code" 2>/dev/null || echo null)
+        printf '%s"%s":{"running":%s,"exit_code":%s}' "$comma" "$(basename "$state")" "$running" "${code:-null}"
+        comma=,
+    done
+}
+
+once() {
+    printf '{"time":%s,"boot":"%s","ended":%s,"agents":{%s}}\n' "$(date +%s)" "$(cat /run/mngr/boot)" "$1" "$(agents)" \
+        >"$host_dir/.status.$$" && mv "$host_dir/.status.$$" "$host_dir/status.json"
+    mkdir -p "$kept"
+    rsync -a --delete --exclude 'output.log*' --exclude 'events.jsonl*' "$host_dir/agents/" "$kept/"
+    # On a volume of version 2 this commits it (https://modal.com/docs/guide/volumes).
+    sync "$host_dir"
+}
+
+case $1 in
+    loop)
+        while :; do
+            once false
+            sleep "$2"
+        done
+        ;;
+    once) once false ;;
+    end) once true ;;
+esac
