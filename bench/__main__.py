@@ -42,17 +42,17 @@ def main() -> int:
                 except (world.Failed, OSError, LookupError, ValueError, subprocess.CalledProcessError) as error:
                     failed.append(f"{row.key} at {latency_ms} ms: {error}")
                 print(f"{row.key} at {latency_ms} ms: {time.monotonic() - begun:.0f} s", file=sys.stderr)
-    _RESULTS.mkdir(exist_ok=True)
-    about = report.about(size, failed)
-    report.write_json(_RESULTS / "results.json", about, found)
-    text = report.text(about, found)
-    (_RESULTS / "table.md").write_text(text)
-    for key, unit in PLOTS.items():
-        if 0 in found.get(key, {}):
-            plots.draw(_RESULTS / f"{key}.png", unit, found[key][0])
-    if asked.write and not asked.only:
-        Path("docs/performance.md").write_text(text)
-    print(text)
+        _RESULTS.mkdir(exist_ok=True)
+        about = report.about(size, failed)
+        report.write_json(_RESULTS / "results.json", about, found)
+        text = report.text(about, found)
+        (_RESULTS / "table.md").write_text(text)
+        for key, unit in PLOTS.items():
+            if 0 in found.get(key, {}):
+                plots.draw(_RESULTS / f"{key}.png", unit, found[key][0])
+        if asked.write and not asked.only:
+            Path("docs/performance.md").write_text(text)
+        print(text)
     return 1 if failed else 0
 
 

@@ -128,6 +128,8 @@ def made() -> Iterator[World]:
         try:
             yield world
         finally:
-            world.at(0)
-            world.run("localmodal", "down", "--all")
-            world.run("localmodal", "purge", "--force")
+            for args in (("faults", "clear"), ("down", "--all"), ("purge", "--force")):
+                try:
+                    world.run("localmodal", *args)
+                except Failed as error:
+                    print(f"cleaning up: {error}", file=sys.stderr)
