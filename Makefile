@@ -25,3 +25,7 @@ e2e: setup
 
 chaos: setup
 	@MNGR_CHAOS_EVERY=1 sh scripts/test.sh -n 2 tests/chaos
+
+bench: setup
+	@$(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@$(PYTHON) -m bench --write $(ARGS)

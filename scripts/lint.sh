@@ -2,8 +2,8 @@
 # Every check that runs no code of ours: format, lint, types, layers, shell.
 set -eu
 cd "$(dirname "$0")/.."
-.venv/bin/ruff format --check src tests scripts
-.venv/bin/ruff check src tests scripts
+.venv/bin/ruff format --check src tests scripts bench
+.venv/bin/ruff check src tests scripts bench
 .venv/bin/mypy
 .venv/bin/lint-imports
 .venv/bin/python scripts/coverage.py --check

@@ -36,6 +36,12 @@ def clean_env(extra: dict[str, str]) -> dict[str, str]:
     return values | {"PATH": f"{BIN}:{os.environ['PATH']}", "MODAL_CONFIG_PATH": "/nonexistent/modal.toml"} | extra
 
 
+def imported(stderr: str) -> set[str]:
+    """The modules that a Python imported which ran with PYTHONPROFILEIMPORTTIME."""
+    lines = [line for line in stderr.splitlines() if line.startswith("import time:")]
+    return {line.rsplit("|", 1)[1].strip() for line in lines[1:]}
+
+
 @pytest.fixture(scope="session")
 def localmodal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalModalServer]:
     """A server with an empty home, removed with all that it made when the tests are over."""

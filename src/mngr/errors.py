@@ -21,7 +21,6 @@ MngrError                  1   it failed
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -55,6 +54,8 @@ class NotFound(MngrError):
 
 class AgentNotFound(NotFound):
     def __init__(self, name: str, known: Sequence[str]) -> None:
+        import difflib
+
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "see: mngr list"
         super().__init__(f"there is no agent named {name!r}; {hint}")

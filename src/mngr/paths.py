@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 
@@ -27,6 +26,8 @@ def home_id() -> str:
     """Names this state folder in records, so that others can tell who is at work on a host."""
     path = home() / "id"
     if not path.exists():
+        import secrets
+
         write_private(path, secrets.token_hex(8).encode())
     return path.read_text()
 

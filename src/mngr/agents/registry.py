@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 import shlex
 
@@ -37,6 +36,8 @@ def _resolve(name: str, settings: Settings, below: tuple[str, ...]) -> AgentType
 
 def _built_in(name: str, settings: Settings) -> AgentType:
     if name not in BUILT_IN:
+        import difflib
+
         near = difflib.get_close_matches(name, names(settings), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names(settings))}"
         raise UsageError(f"there is no agent type {name!r}; {hint} (a command goes after --)")

@@ -71,6 +71,13 @@ class _Lazy(click.Group):
         command: click.Command = module.command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, text in _COMMANDS.items() if name.startswith(incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -101,9 +108,23 @@ def _setting(_ctx: click.Context, _parameter: click.Parameter, value: tuple[str,
         overrides.set((*overrides.get(), *value))
 
 
+def _profile(_ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from mngr import profiling
+
+        profiling.want()
+
+
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that every command takes, before and behind its name."""
     for option in (
+        click.option(
+            "--profile",
+            is_flag=True,
+            expose_value=False,
+            callback=_profile,
+            help="Tell where the time went, on stderr.",
+        ),
         click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_keep("verbose"), help="Say more."),
         click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_keep("quiet"), help="Say less."),
         click.option(
@@ -128,9 +149,9 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
-        from importlib.metadata import version
+        from mngr import __version__
 
-        click.echo(f"mngr {version('mngr')}")
+        click.echo(f"mngr {__version__}")
         ctx.exit()
 
 
@@ -150,23 +171,44 @@ def main() -> NoReturn:
     # A polite kill undoes what is half made, as Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)
     output = Output()
+    if "--profile" in sys.argv:
+        from mngr import profiling
+
+        profiling.prepare()
+    try:
+        sys.exit(_run(output))
+    finally:
+        _tell_profile(output)
+
+
+def _tell_profile(output: Output) -> None:
+    profiling: Any = sys.modules.get("mngr.profiling")
+    account = profiling and profiling.account()
+    if account:
+        import json
+
+        text = json.dumps({"profile": account}) if output.form in ("json", "jsonl") else profiling.text(account)
+        print(text, file=sys.stderr)
+
+
+def _run(output: Output) -> int:
     try:
         code = app.main(standalone_mode=False, obj=output, prog_name="mngr")
-        sys.exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
     except MngrError as error:
         from mngr.cli import render
 
         render.failure(error, output.form)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         print(f"mngr: {error.format_message()}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         print("mngr: interrupted", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+        return _INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(0)
+        return 0
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mngr.errors import UsageError
-from mngr.operations.provision import Extras
+
+if TYPE_CHECKING:
+    from mngr.operations.provision import Extras
 
 _TEXT = click.Path(path_type=Path, dir_okay=False)
 _OPTIONS = (
@@ -56,6 +58,8 @@ def take(said: dict[str, Any]) -> About:
     message, file = said.pop("message"), said.pop("message_file")
     if message is not None and file is not None:
         raise UsageError("--message and --message-file can not both be given")
+    from mngr.operations.provision import Extras
+
     extras = Extras(
         env=said.pop("env"),
         env_files=said.pop("env_file"),

@@ -14,7 +14,6 @@ from mngr.cli.targets import names, seconds
 from mngr.errors import PartialFailure, UsageError
 from mngr.hosts.commands import Manner
 from mngr.operations.execution import execute, execute_all
-from mngr.operations.talking import everybody
 
 
 class _Exec(click.Command):
@@ -54,7 +53,11 @@ def command(
         return execute(wanted[0], line, steps(output), manner)
     if tty:
         raise UsageError("-t: is for one agent; these are several")
-    return _several(output, everybody() if all_ else wanted, line, manner)
+    if all_:
+        from mngr.operations.talking import everybody
+
+        wanted = everybody()
+    return _several(output, wanted, line, manner)
 
 
 def _read(words: Sequence[str], after: tuple[str, ...], *, all_: bool) -> tuple[list[str], tuple[str, ...]]:

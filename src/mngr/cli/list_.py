@@ -11,7 +11,6 @@ from mngr.cli.app import Output, common_options
 from mngr.cli.steps import with_steps
 from mngr.errors import UsageError
 from mngr.models import AgentState
-from mngr.operations.keeper import go_on, wants_to_go_on
 from mngr.operations.listing import Listing, listing
 from mngr.operations.selecting import Selection, choose
 from mngr.providers.base import Progress
@@ -21,6 +20,10 @@ _STATES = ("running", "waiting", "blocked", "done", "stopped")
 
 def _look(progress: Progress) -> Listing:
     found = listing()
+    if not any(view.host.record.policy.auto_restart for view in found.agents):
+        return found
+    from mngr.operations.keeper import go_on, wants_to_go_on
+
     ended = {view.host.record.id: view.host for view in found.agents if wants_to_go_on(view.host)}
     for host in ended.values():
         go_on(host, progress)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import string
 import sys
 import time
@@ -396,6 +395,8 @@ class Steps:
                 self._show(f"{self._step}: {line[begun.end() :]}")
 
     def _show(self, text: str) -> None:
+        import shutil
+
         width = shutil.get_terminal_size().columns - 1
         self._stream.write(f"\r\033[K{text[:width]}")
         self._stream.flush()

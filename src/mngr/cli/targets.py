@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mngr import durations
 from mngr.cli import render
 from mngr.cli.app import Output
 from mngr.errors import UsageError
 from mngr.models import AgentView
-from mngr.operations.changing import Outcome
+
+if TYPE_CHECKING:
+    from mngr.operations.changing import Outcome
 
 
 def names(words: Sequence[str]) -> list[str]:

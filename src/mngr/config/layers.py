@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -79,6 +77,8 @@ def _repository(start: Path) -> Path | None:
 
 
 def _file(path: Path) -> Layer:
+    import tomllib
+
     text = path.read_text()
     try:
         return Layer(str(path), tomllib.loads(text), tuple(text.splitlines()))
@@ -105,6 +105,8 @@ def _override(text: str) -> Layer:
 
 def parse_value(text: str) -> Any:
     """A value as TOML has it; what is no TOML is a string as it stands."""
+    import tomllib
+
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -143,6 +145,8 @@ def _unknown(layer: Layer, values: dict[str, Any], kind: type[msgspec.Struct], p
     problems = []
     for key in values:
         if key not in known:
+            import difflib
+
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
             problems.append(f"{layer.place(prefix + key)}: unknown setting {prefix + key!r}; {hint}")

@@ -51,6 +51,7 @@ def changing(host: Host, progress: Progress) -> Iterator[tuple[Provider, HostRec
     provider = provider_of(host)
     waiting = f"waiting for another mngr that changes {host.record.name}"
     with locks.held(host.record.id, lambda: progress(waiting)):
+        provider.expect(host.record)
         record = provider.record(host.record.id)
         if record is None:
             raise NotFound(f"host {host.record.name} was destroyed meanwhile")

@@ -20,7 +20,7 @@ from mngr.operations.listing import view
 from mngr.operations.snapshots import SnapshotRequest
 from mngr.providers.base import Progress, Provider
 
-_AT_ONCE = 8
+_AT_ONCE = 32
 
 
 def clone(name: str, new_names: Sequence[str], progress: Progress) -> list[AgentView]:
@@ -29,8 +29,9 @@ def clone(name: str, new_names: Sequence[str], progress: Progress) -> list[Agent
     Raises `AgentNotFound`, `NameTaken`, `NothingToStartFrom` and what the steps raise; then those that were made stay.
     """
     host, agent = find(name)
+    hosts = provider_of(host).hosts()
     for new in new_names:
-        making.make_room(provider_of(host), new, progress)
+        making.make_room(provider_of(host), new, progress, hosts)
     with changing(host, progress) as (provider, record):
         if record.state is HostState.RUNNING:
             wanted = SnapshotRequest(description=f"for {', '.join(new_names)}")

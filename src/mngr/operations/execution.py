@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mngr.errors import MngrError, NotRunning
@@ -12,7 +11,6 @@ from mngr.hosts import commands, ssh
 from mngr.hosts.commands import Manner
 from mngr.models import Agent
 from mngr.operations import finding
-from mngr.operations.keeper import go_on, wants_to_go_on
 from mngr.providers.base import Progress
 
 _AT_ONCE = 32
@@ -49,11 +47,15 @@ def execute_all(
         except MngrError as error:
             return Ran(name, error=error)
 
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(one, dict.fromkeys(names)))
 
 
 def _follow(argv: Sequence[str], name: str, told: Line) -> int:
+    from concurrent.futures import ThreadPoolExecutor
+
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with process, ThreadPoolExecutor(1) as pool:
         assert process.stdout is not None and process.stderr is not None  # noqa: S101 (both are pipes)
@@ -75,6 +77,8 @@ def reach(name: str, progress: Progress) -> tuple[ssh.Target, Agent]:
     try:
         return finding.reach(name)
     except NotRunning:
+        from mngr.operations.keeper import go_on, wants_to_go_on
+
         host, _agent = finding.find(name)
         if not wants_to_go_on(host):
             raise

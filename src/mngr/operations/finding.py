@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mngr import addresses, config
@@ -29,6 +28,10 @@ class Target:
 def all_hosts() -> list[Host]:
     """The hosts of all providers, each provider asked at the same time; destroyed ones with kept snapshots too."""
     settings = config.load()
+    if len(settings.providers) == 1:
+        return [host for name in settings.providers for host in registry.provider(name, settings).hosts()]
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(max(1, len(settings.providers))) as pool:
         found = pool.map(lambda name: registry.provider(name, settings).hosts(), settings.providers)
         return [host for hosts in found for host in hosts]
@@ -159,8 +162,9 @@ def answering(host: Host, name: str) -> ssh.Target:
 
 def _remembered(name: str) -> tuple[ssh.Target, Agent, HostRecord] | None:
     address = addresses.parse(name)
+    reachable = known.reachable()
     for provider in config.load().providers:
-        for record in copies.read(provider):
+        for record in copies.read(provider, reachable):
             endpoint = known.endpoint(record)
             if endpoint is None or record.state is not HostState.RUNNING:
                 continue

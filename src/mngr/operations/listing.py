@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mngr.errors import MngrError
@@ -12,7 +11,7 @@ from mngr.models import Agent, AgentState, AgentView, Host, HostState
 from mngr.operations.finding import all_hosts, is_gone
 
 _PROBE_S = 3.0
-_PROBERS = 16
+_PROBERS = 64
 _BY_ACTIVITY = {"waiting": AgentState.WAITING, "blocked": AgentState.BLOCKED}
 
 
@@ -37,6 +36,8 @@ def listing() -> Listing:
         except MngrError as error:
             errors.append(str(error))
             return {}
+
+    from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(_PROBERS) as pool:
         probes = list(pool.map(look, hosts))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,11 +19,11 @@ from mngr.operations.lifecycle import destroy_held
 from mngr.providers.base import Progress, Provider, SupportsHostVolume
 
 
-def make_room(provider: Provider, name: str, progress: Progress) -> None:
+def make_room(provider: Provider, name: str, progress: Progress, hosts: Sequence[Host] | None = None) -> None:
     """Raises `InvalidName`, and `NameTaken`; what a creation of the same name that failed or was cut off has left, and
-    a destruction that was cut off, is removed."""
+    a destruction that was cut off, is removed. `hosts` are looked through, all of the provider without it."""
     ids.check_name(name)
-    for host in provider.hosts():
+    for host in provider.hosts() if hosts is None else hosts:
         record = host.record
         if is_gone(host) or name not in (record.name, *(agent.name for agent in record.agents)):
             continue
@@ -46,7 +46,7 @@ def begun(
     host_id = ids.new_host_id()
     volume = provider.new_volume(host_id) if isinstance(provider, SupportsHostVolume) else None
     with locks.held(host_id, lambda: None):
-        record = provider.save(
+        record = provider.save_ahead(
             HostRecord(
                 id=host_id,
                 name=agent.name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -31,7 +30,6 @@ from mngr.hosts.host_dir import Where
 from mngr.models import Agent, AgentState, AgentView, Host, HostState
 from mngr.operations import finding, offline
 from mngr.operations.execution import reach
-from mngr.operations.lifecycle import StartRequest, start
 from mngr.operations.listing import listing, state_of
 from mngr.providers.base import Progress
 
@@ -78,6 +76,8 @@ def for_agents(names: Iterable[str], function: Callable[[str], T]) -> list[Said[
             return Said(name, function(name))
         except MngrError as error:
             return Said(name, error=error)
+
+    from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(guarded, wanted))
@@ -190,6 +190,8 @@ def reuse(name: str, progress: Progress) -> AgentView | None:
         return None
     if host.state is HostState.FAILED:
         return None
+    from mngr.operations.lifecycle import StartRequest, start
+
     views: Sequence[AgentView] = start([name], progress, StartRequest())[0].value or ()
     return next(view for view in views if name in (view.agent.name, view.agent.id))
 

@@ -65,6 +65,13 @@ class Provider(Protocol):
     def save(self, record: HostRecord) -> HostRecord:
         """Writes the next revision of a record; the record with that revision."""
 
+    def expect(self, record: HostRecord) -> None:
+        """Begins what is slow of what the next calls for this host will need. Never fails, and need not be called."""
+
+    def save_ahead(self, record: HostRecord) -> HostRecord:
+        """As `save`, but returns before it is written. Nothing that has to be written down first is done before that:
+        `start` and all that writes wait for it, and raise what went wrong."""
+
     def settle(self, record: HostRecord, progress: Progress) -> HostRecord:
         """The record as it must be after what really happened: a sandbox that ended leaves its snapshot and its reason,
         a change that was cut off is finished or taken back. Not saved; the same object when nothing is to be changed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from mngr import paths
@@ -13,9 +14,11 @@ def folder(provider: str) -> Path:
     return paths.cache_folder(f"records-{provider}")
 
 
-def read(provider: str) -> list[HostRecord]:
-    """The newest copy of each record. Others may have written newer records meanwhile."""
+def read(provider: str, only: Collection[str] | None = None) -> list[HostRecord]:
+    """The newest copy of each record, or of those hosts' records. Others may have written newer ones meanwhile."""
     newest: dict[str, Path] = {}
     for path in sorted(folder(provider).glob("*.json")):
-        newest[path.name.split(".")[0]] = path
+        host_id = path.name.split(".")[0]
+        if only is None or host_id in only:
+            newest[host_id] = path
     return [RECORDS.decode(path.read_bytes()) for path in newest.values()]

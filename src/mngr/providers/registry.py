@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from mngr.config import Settings
 from mngr.errors import UsageError
 from mngr.providers.base import Provider
+
+_made: dict[tuple[str, bytes], Provider] = {}
 
 
 def provider(name: str, settings: Settings) -> Provider:
@@ -13,4 +17,8 @@ def provider(name: str, settings: Settings) -> Provider:
         raise UsageError(f"there is no provider named {name!r}; there is: {', '.join(settings.providers)}")
     from mngr.providers.modal.provider import ModalProvider
 
-    return ModalProvider(name, settings.providers[name])
+    # One for all of a command: it holds connections and what it has looked up.
+    key = (name, msgspec.json.encode(settings.providers[name]))
+    if key not in _made:
+        _made[key] = ModalProvider(name, settings.providers[name])
+    return _made[key]

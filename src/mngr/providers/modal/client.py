@@ -21,6 +21,7 @@ from modal._utils.async_utils import synchronize_api, synchronizer
 from modal.output import OutputManager
 from modal_proto import api_pb2
 
+from mngr.config import ModalSettings
 from mngr.errors import (
     ExitSnapshotsRefused,
     ImageBuildFailed,
@@ -28,7 +29,7 @@ from mngr.errors import (
     ProviderRefused,
 )
 from mngr.models import Endpoint
-from mngr.providers.modal import dockerfiles
+from mngr.providers.modal import access, dockerfiles, handles
 from mngr.providers.modal.requests import Ending, ImageRequest, SandboxRequest
 from mngr.providers.modal.sdk_errors import translated
 from mngr.providers.modal.volume_client import VolumeClient
@@ -102,10 +103,32 @@ def _build_log(sink: Callable[[str], None]) -> Iterator[None]:
 class Client(VolumeClient):
     """One Modal account, one app, one state volume."""
 
+    def __init__(self, settings: ModalSettings) -> None:
+        super().__init__(settings)
+        self._account = access.account(settings)
+        remembered = self._account.remembered() if self._account else access.Remembered()
+        if remembered.auth_token:
+            with translated():
+                handles.use_token(remembered.auth_token, remembered.auth_until)
+        self._app_id = remembered.app_id
+
     @cached_property
     def _app(self) -> modal.App:
         with translated():
-            return modal.App.lookup(self._settings.app, create_if_missing=True, environment_name=self._environment)
+            found = handles.app(self._settings.app, self._app_id, self._environment) if self._app_id else None
+            return found or modal.App.lookup(
+                self._settings.app, create_if_missing=True, environment_name=self._environment
+            )
+
+    def remember(self) -> None:
+        """Notes the ids of the app and of the state volume, so that the next command does not have to ask."""
+        if self._account is not None:
+            app_id, volume = str(self._app.app_id), self._volume.hydrate()
+            self._account.remember(
+                app_id=app_id, volume_id=volume.object_id, volume_metadata=handles.metadata_of(volume)
+            )
+            if token := handles.token():
+                self._account.keep_token(token)
 
     def build_image(self, request: ImageRequest, log: Callable[[str], None]) -> str:
         """The id of an image. One that is there is not built; what a build writes goes to `log` as it comes, without
@@ -178,7 +201,15 @@ class Client(VolumeClient):
             secrets = [modal.Secret.from_dict(dict(request.secrets))]
             if request.stored_secret:
                 secrets.append(modal.Secret.from_name(request.stored_secret, environment_name=self._environment))
-            sandbox = self._start(request, secrets)
+            try:
+                sandbox = self._start(request, secrets)
+            except modal.exception.NotFoundError:
+                if not self._app_id:
+                    raise
+                # It may be the app that is gone, of which only the id was remembered.
+                self._app_id = ""
+                self.__dict__.pop("_app", None)
+                sandbox = self._start(request, secrets)
             try:
                 sandbox.wait_until_ready(timeout=_READY_S)
                 address, port = sandbox.tunnels()[SSH_PORT].tcp_socket
@@ -193,7 +224,7 @@ class Client(VolumeClient):
             app=self._app,
             name=request.name,
             tags=dict(request.tags),
-            image=modal.Image.from_id(request.image_id),
+            image=handles.image(request.image_id),
             secrets=secrets,
             timeout=request.timeout_s,
             cpu=request.cpu,
@@ -220,7 +251,7 @@ class Client(VolumeClient):
         """Where a sandbox's sshd answers, or None when the sandbox has ended."""
         with contextlib.suppress(ProviderNotFound), translated():
             sandbox = modal.Sandbox.from_id(sandbox_id)
-            if sandbox.poll() is None:
+            if sandbox.returncode is None:
                 address, port = sandbox.tunnels()[SSH_PORT].tcp_socket
                 return Endpoint(address, port)
         return None
@@ -239,7 +270,7 @@ class Client(VolumeClient):
     def tags(self, sandbox_id: str) -> dict[str, str]:
         """Raises `ProviderNotFound`."""
         with translated():
-            return dict(modal.Sandbox.from_id(sandbox_id).get_tags())
+            return dict(handles.sandbox(sandbox_id).get_tags())
 
     def ending(self, sandbox_id: str) -> Ending | None:
         """How a sandbox ended, None while it runs. Raises `ProviderNotFound`."""
@@ -265,23 +296,23 @@ class Client(VolumeClient):
         """Waits until a sandbox has ended, however it did."""
         ended = (modal.exception.SandboxTimeoutError, modal.exception.SandboxTerminatedError)
         with translated(), contextlib.suppress(*ended):
-            modal.Sandbox.from_id(sandbox_id).wait(raise_on_termination=False)
+            handles.sandbox(sandbox_id).wait(raise_on_termination=False)
 
     def terminate(self, sandbox_id: str) -> None:
         """Ends a sandbox. One that has ended or is gone is no error."""
         with contextlib.suppress(ProviderNotFound), translated():
-            modal.Sandbox.from_id(sandbox_id).terminate()
+            handles.sandbox(sandbox_id).terminate()
 
     def exit_snapshot(self, sandbox_id: str) -> str:
         """The image of the file system that an ended sandbox left. Raises `NoExitSnapshot`, `ProviderNotFound`."""
         with translated():
-            image: Any = modal.Sandbox.from_id(sandbox_id)._experimental_get_exit_snapshot()
+            image: Any = handles.sandbox(sandbox_id)._experimental_get_exit_snapshot()
             return str(image.object_id)
 
     def snapshot(self, sandbox_id: str, ttl_s: int | None) -> str:
         """An image of a running sandbox's file system, kept for `ttl_s` seconds, with None until it is deleted."""
         with translated():
-            image = modal.Sandbox.from_id(sandbox_id).snapshot_filesystem(timeout=_READY_S, ttl=ttl_s)
+            image = handles.sandbox(sandbox_id).snapshot_filesystem(timeout=_READY_S, ttl=ttl_s)
             return str(image.object_id)
 
     def name_image(self, image_id: str, name: str) -> None:

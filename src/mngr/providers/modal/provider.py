@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,15 +30,17 @@ from mngr.providers.base import HostPlan, Progress, Stray
 from mngr.providers.modal import build_args, endings, endpoint, images, policy, sandboxes, settling
 from mngr.providers.modal.options import Options
 from mngr.providers.modal.sandboxes import TAG
+from mngr.providers.modal.storage import Storage
 from mngr.providers.modal.volumes import HostVolumes
 
 if TYPE_CHECKING:
     from mngr.providers.modal.client import Client
     from mngr.providers.modal.records import Records
-    from mngr.providers.modal.requests import SandboxRequest
+    from mngr.providers.modal.requests import Ending, SandboxRequest
 
 T = TypeVar("T")
 _SSH_S = 60.0
+_AT_ONCE = 8
 _SANDBOX = "sandbox"
 _VOLUME = "volume"
 
@@ -47,13 +51,30 @@ class ModalProvider(HostVolumes):
     def __init__(self, name: str, settings: ModalSettings) -> None:
         self.name = name
         self._settings = settings
+        self._lock = threading.RLock()
+        self._expected: dict[str, Future[Ending | None]] = {}
+
+    @property
+    def _client(self) -> Client:
+        with self._lock:
+            return self._made_client
 
     @cached_property
-    def _client(self) -> Client:
+    def _made_client(self) -> Client:
         endpoint.choose(self._settings)
         from mngr.providers.modal.client import Client
 
         return Client(self._settings)
+
+    @property
+    def _storage(self) -> Storage:
+        with self._lock:
+            return self._made_storage
+
+    @cached_property
+    def _made_storage(self) -> Storage:
+        endpoint.choose(self._settings)
+        return Storage(self._settings, lambda: self._client)
 
     @property
     def _account(self) -> Client:
@@ -63,9 +84,21 @@ class ModalProvider(HostVolumes):
     def _records(self) -> Records:
         from mngr.providers.modal.records import Records
 
-        return Records(self.name, self._client)
+        return Records(self.name, self._storage)
+
+    def expect(self, record: HostRecord) -> None:
+        wire = self._storage.wire
+        if wire is not None and record.state is HostState.RUNNING:
+            self._expected[record.sandbox_id] = wire.begin(wire.ending(record.sandbox_id))
+        self._load_sdk()
+
+    def _load_sdk(self) -> None:
+        """Begins to import the SDK, which takes half a second, while others are waited for."""
+        endpoint.choose(self._settings)
+        threading.Thread(target=importlib.import_module, args=("mngr.providers.modal.client",), daemon=True).start()
 
     def plan(self, words: tuple[str, ...]) -> HostPlan:
+        self._load_sdk()
         plan = build_args.plan(words, self._settings)
         return HostPlan(msgspec.to_builtins(plan.options), plan.env, plan.notes)
 
@@ -73,10 +106,27 @@ class ModalProvider(HostVolumes):
         return policy.read(self._settings)
 
     def hosts(self) -> list[Host]:
-        client, records = self._client, self._records
+        wire = self._storage.wire
+        if wire is not None:
+            from mngr.providers.modal import looking
+            from mngr.providers.modal.wire import Gone, WireFailed
+
+            try:
+                return looking.hosts(wire, self._mine)
+            except (Gone, WireFailed) as error:
+                self._storage.give_up(error)
+        found = self._hosts_by_sdk()
+        self._client.remember()
+        return found
+
+    def _mine(self) -> list[HostRecord]:
+        return [record for record in self._records.all() if record.provider == self.name]
+
+    def _hosts_by_sdk(self) -> list[Host]:
+        client = self._client
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(client.running)
-            mine = [record for record in records.all() if record.provider == self.name]
+            mine = self._mine()
         return [self._view(record, record.sandbox_id in running.result()) for record in mine]
 
     def record(self, host_id: str) -> HostRecord | None:
@@ -116,16 +166,31 @@ class ModalProvider(HostVolumes):
     def save(self, record: HostRecord) -> HostRecord:
         return self._records.write(record)
 
+    def save_ahead(self, record: HostRecord) -> HostRecord:
+        return self._records.write_ahead(record)
+
     def settle(self, record: HostRecord, progress: Progress) -> HostRecord:
+        if record.state is HostState.RUNNING and self._still_runs(record.sandbox_id):
+            return record
         settled = settling.settle(self._client, record)
         if settled is not record and len(settled.snapshots) > len(record.snapshots):
             progress("keeping what its sandbox left")
         return settled
 
+    def _still_runs(self, sandbox_id: str) -> bool:
+        """Whether what was asked ahead says so; False when it says anything else."""
+        asked = self._expected.pop(sandbox_id, None)
+        try:
+            return asked is not None and asked.result() is None
+        except Exception:
+            # Whatever it was, the SDK is asked next, and has the words for it.
+            return False
+
     def prepare(self, record: HostRecord, plan: HostPlan, progress: Progress) -> HostRecord:
         options = msgspec.convert(record.options, Options)
         self._make_keys(record)
         if plan.env:
+            self._records.wait(record.id)
             self._client.keep_secret(_secret_name(record), plan.env)
         progress("building the image")
         written: list[str] = []
@@ -138,7 +203,7 @@ class ModalProvider(HostVolumes):
             image_id = self._client.build_image(images.request(options, os.environ, plan.install), log)
         finally:
             if written:
-                self._client.write_file(_log_path(record), "".join(written).encode())
+                self._storage.write_file(_log_path(record), "".join(written).encode())
         return msgspec.structs.replace(record, image_id=image_id)
 
     def adopt(self, record: HostRecord, source: HostRecord) -> HostRecord:
@@ -151,7 +216,7 @@ class ModalProvider(HostVolumes):
 
     def build_log(self, record: HostRecord) -> str:
         try:
-            return self._client.read_file(_log_path(record)).decode(errors="replace")
+            return self._storage.read_file(_log_path(record)).decode(errors="replace")
         except ProviderNotFound as error:
             raise NotFound(f"nothing was built for {record.name}: its image was there already") from error
 
@@ -162,6 +227,7 @@ class ModalProvider(HostVolumes):
         host_keys = keys.load(paths.host_folder(record.id))
         image_id = snapshot.id if snapshot else record.image_id
         progress("starting the sandbox")
+        self._records.wait(record.id)
 
         def request(record: HostRecord) -> SandboxRequest:
             told = sandboxes.environment(record, options, host_keys, run_agents=run_agents)
@@ -188,6 +254,7 @@ class ModalProvider(HostVolumes):
             started_at=begun,
             started_from=snapshot.id if snapshot else "",
         )
+        self._records.stage_ahead(running)
         try:
             progress("waiting for SSH")
             ssh.wait_until_ready(known.target(running, address), timeout_s=_SSH_S)
@@ -200,7 +267,7 @@ class ModalProvider(HostVolumes):
     def stop(self, record: HostRecord, progress: Progress, *, keep: bool = True) -> HostRecord:
         client = self._client
         size = None
-        address = client.endpoint(record.sandbox_id)
+        address = known.endpoint(record) or client.endpoint(record.sandbox_id)
         stopped = msgspec.structs.replace(record, state=HostState.STOPPED, reason="stopped by user", held_by="")
         if address is not None:
             progress("ending the agents and the sandbox")
@@ -216,7 +283,8 @@ class ModalProvider(HostVolumes):
                     taken = self.snapshot(record, Snapshot(id="", kind=SnapshotKind.EXIT, created_at=0.0))
                     stopped = msgspec.structs.replace(stopped, snapshots=(*stopped.snapshots, taken))
                 client.terminate(record.sandbox_id)
-        client.wait_ended(record.sandbox_id)
+        if not record.exit_snapshots or not keep:
+            client.wait_ended(record.sandbox_id)
         known.forget(record)
         if not keep:
             self._drop_exit_snapshot(record)
@@ -268,17 +336,20 @@ class ModalProvider(HostVolumes):
     def destroy(
         self, record: HostRecord, progress: Progress, *, keep_snapshots: bool = False, keep_volume: bool = False
     ) -> None:
-        if not keep_snapshots:
-            self._end_for_good(record, progress)
-            for snapshot in record.snapshots:
-                self._client.delete_image(snapshot.id)
-            self._drop_secret(record)
-            record = msgspec.structs.replace(record, snapshots=())
+        logs = _log_path(record).rsplit("/", 1)[0]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            done = [pool.submit(self._storage.remove_files, logs, recursive=True)]
+            if not keep_snapshots:
+                done += [pool.submit(self._client.delete_image, snapshot.id) for snapshot in record.snapshots]
+                done.append(pool.submit(self._drop_secret, record))
+                self._end_for_good(record, progress)
+                record = msgspec.structs.replace(record, snapshots=())
+        for one in done:
+            one.result()
         if record.volume is not None and not keep_volume:
             self.delete_volume(record.volume)
             record = msgspec.structs.replace(record, volume=None)
         progress("removing keys and records")
-        self._client.remove_files(_log_path(record).rsplit("/", 1)[0], recursive=True)
         if record.snapshots or record.volume:
             self.save(msgspec.structs.replace(record, state=HostState.DESTROYED, reason="destroyed", held_by=""))
         else:
@@ -296,7 +367,6 @@ class ModalProvider(HostVolumes):
     def _drop_exit_snapshot(self, record: HostRecord) -> None:
         """Waits for the end of a sandbox and deletes what it left, unless that is a snapshot that is known."""
         with contextlib.suppress(ProviderNotFound, NoExitSnapshot, ProviderRefused):
-            self._client.wait_ended(record.sandbox_id)
             image_id = self._client.exit_snapshot(record.sandbox_id)
             if image_id not in [snapshot.id for snapshot in record.snapshots]:
                 self._client.delete_image(image_id)

@@ -7,7 +7,8 @@ changes, what was read once is read from the disk of this machine afterwards.
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,18 +20,20 @@ from mngr.models import RECORDS, HostRecord
 from mngr.providers import copies, ssh_config
 
 if TYPE_CHECKING:
-    from mngr.providers.modal.client import Client
+    from mngr.providers.modal.storage import Storage
 
 _FOLDER = "hosts"
-_READERS = 8
+_READERS = 64
 
 
 class Records:
     """The records of one provider, and this machine's copies of them."""
 
-    def __init__(self, provider: str, client: Client) -> None:
+    def __init__(self, provider: str, client: Storage) -> None:
         self._client = client
         self._cache = copies.folder(provider)
+        self._writing: dict[str, Future[HostRecord]] = {}
+        self._staged: dict[str, tuple[HostRecord, Callable[[], HostRecord]]] = {}
 
     def all(self) -> list[HostRecord]:
         """The newest record of every host, oldest host first."""
@@ -38,30 +41,69 @@ class Records:
         for path in sorted(self._client.list_files(_FOLDER)):
             newest[path.split("/")[1]] = path
         self._forget(set(newest.values()))
-        with ThreadPoolExecutor(_READERS) as pool:
-            records = [record for record in pool.map(self._read, newest.values()) if record is not None]
+        missing = [path for path in newest.values() if not self._local(path).exists()]
+        if missing:
+            with ThreadPoolExecutor(_READERS) as pool:
+                read = dict(zip(missing, pool.map(self._read, missing), strict=True))
+        else:
+            read = {}
+        found = (read[path] if path in read else self._read(path) for path in newest.values())
+        records = [record for record in found if record is not None]
         return sorted(records, key=lambda record: record.created_at)
 
     def get(self, host_id: str) -> HostRecord | None:
         """The newest record of one host, or None."""
+        self.wait(host_id)
         found = sorted(self._client.list_files(f"{_FOLDER}/{host_id}"))
         return self._read(found[-1]) if found else None
 
     def write(self, record: HostRecord) -> HostRecord:
         """Writes the next revision and removes the one before; the record with its revision."""
+        self.wait(record.id)
+        ahead, commit = self._staged.pop(record.id, (None, None))
+        if commit is None or ahead != record:
+            commit = self._stage(record)
+        return commit()
+
+    def write_ahead(self, record: HostRecord) -> HostRecord:
+        """As `write`, but returns before it is done: `wait` raises what went wrong."""
+        commit = self._stage(record)
+        pool = ThreadPoolExecutor(1)
+        self._writing[record.id] = pool.submit(commit)
+        pool.shutdown(wait=False)
+        return _following(record)
+
+    def wait(self, host_id: str) -> None:
+        """Waits until what was begun for a host is written."""
+        writing = self._writing.pop(host_id, None)
+        if writing is not None:
+            writing.result()
+
+    def stage_ahead(self, record: HostRecord) -> None:
+        """Brings a revision to the server that is likely to be the next; one that is not costs nothing."""
+        self._staged[record.id] = (record, self._stage(record))
+
+    def _stage(self, record: HostRecord) -> Callable[[], HostRecord]:
+        """Brings the next revision to the server, where it counts once the result was called, which gives it."""
         before = _path(record) if record.revision else None
-        following = msgspec.structs.replace(record, revision=record.revision + 1)
+        following = _following(record)
         path = _path(following)
-        self._client.write_file(path, msgspec.json.encode(following))
-        self._remember(path, following)
-        if before is not None:
-            self._client.remove_files(before)
-            self._local(before).unlink(missing_ok=True)
-        ssh_config.refresh()
-        return following
+        commit = self._client.stage(path, msgspec.json.encode(following))
+
+        def written() -> HostRecord:
+            commit()
+            self._remember(path, following)
+            if before is not None:
+                self._client.remove_later(before)
+                self._local(before).unlink(missing_ok=True)
+            ssh_config.refresh()
+            return following
+
+        return written
 
     def remove(self, host_id: str) -> None:
         """Removes all records of a host. A second call does nothing."""
+        self.wait(host_id)
         self._client.remove_files(f"{_FOLDER}/{host_id}", recursive=True)
         for path in self._cache.glob(f"{host_id}.*"):
             path.unlink(missing_ok=True)
@@ -94,6 +136,10 @@ class Records:
         for path in self._cache.iterdir():
             if path.name not in keep:
                 path.unlink(missing_ok=True)
+
+
+def _following(record: HostRecord) -> HostRecord:
+    return msgspec.structs.replace(record, revision=record.revision + 1)
 
 
 def _path(record: HostRecord) -> str:

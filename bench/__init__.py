@@ -1,0 +1,1 @@
+"""Measures what `mngr` costs, beside the same done with the SDK alone. See README.md."""

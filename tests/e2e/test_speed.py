@@ -1,0 +1,51 @@
+"""What the commands that are typed all day do, and what they leave undone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.conftest import User, imported
+
+_SDK = {"modal", "aiohttp", "modal_proto", "grpclib", "asyncio", "concurrent.futures", "logging", "rich", "tomlkit"}
+_CHANGES = {"mngr.operations.lifecycle", "mngr.operations.snapshots", "mngr.operations.keeper"}
+
+
+def _account(user: User, *args: str) -> dict[str, Any]:
+    """What a command says of itself with --profile, in JSON."""
+    said = user.mngr(*args, "--profile", "--format", "json").stderr.decode().strip().splitlines()
+    value: dict[str, Any] = json.loads(said[-1])["profile"]
+    return value
+
+
+def test_known_hosts_are_reached_and_listed_without_detours(user: User) -> None:
+    user.mngr("create", "ann", "--", "sleep 1000")
+    user.mngr("list")
+
+    ran = user.mngr("exec", "ann", "true", PYTHONPROFILEIMPORTTIME="1")
+    assert not imported(ran.stderr.decode()) & (_SDK | _CHANGES)
+    assert not [name for name in imported(ran.stderr.decode()) if name.startswith("mngr.providers.modal")]
+
+    listed = user.mngr("list", PYTHONPROFILEIMPORTTIME="1")
+    assert not imported(listed.stderr.decode()) & ({"modal", "aiohttp", "rich", "tomlkit"} | _CHANGES)
+
+    account = _account(user, "list")
+    assert sorted(call["name"] for call in account["calls"]) == ["SandboxListV2", "VolumeListFiles2"]
+    assert account["sequential_calls"] == 1 or account["calls"][0]["ms"] < 50
+    assert account["total_ms"] >= account["first_line_ms"] > account["imports_ms"] > 0
+    assert len(account["ssh"]) == 1
+
+    # Another machine: nothing is remembered, and what is listed is the same.
+    def shown() -> list[tuple[object, ...]]:
+        return [(one["id"], one["state"], one["host"]) for one in user.listed().values()]
+
+    before = shown()
+    for folder in ("records-modal", "accounts", "endpoints"):
+        for path in (user.home / "cache" / folder).iterdir():
+            path.unlink()
+    assert shown() == before
+    assert shown() == before
+
+    account = _account(user, "stop", "ann")
+    assert "SandboxGetExitSnapshotV2" in [call["name"] for call in account["calls"]]
+    assert user.listed()["ann"]["state"] == "STOPPED"
