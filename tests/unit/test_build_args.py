@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mngr.config import ModalSettings
@@ -172,6 +172,8 @@ WORDS = st.one_of(
 )
 
 
+@example(["dockerfile=~0"])
+@example(["dockerfile=x", "context-dir=~0"])
 @settings(max_examples=10_000, deadline=None)
 @given(st.lists(WORDS, max_size=6))
 def test_anything_is_a_plan_or_a_clean_error(words: list[str]) -> None:

@@ -166,10 +166,18 @@ def _check(chosen: dict[str, Any], environment: Mapping[str, str]) -> list[str]:
             problems.append(f"build argument {limit}={chosen[limit]:g}: is below {request} ({chosen[request]:g})")
     problems += values.check_volumes(chosen.get("volume", ()))
     if "dockerfile" in chosen:
-        file = Path(chosen["dockerfile"]).expanduser().absolute()
-        folder = Path(chosen["context-dir"]).expanduser().absolute() if "context-dir" in chosen else file.parent
+        file = _path(chosen["dockerfile"])
+        folder = _path(chosen["context-dir"]) if "context-dir" in chosen else file.parent
         chosen["dockerfile"], chosen["context-dir"] = str(file), str(folder)
         problems += dockerfiles.check(file, folder)
     elif "context-dir" in chosen:
         problems.append("build argument context-dir: needs a dockerfile")
     return problems
+
+
+def _path(text: str) -> Path:
+    """An absolute path; ``~NAME`` of somebody who is not there stays as it is, and is then not found."""
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        return Path(text).absolute()
