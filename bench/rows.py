@@ -118,8 +118,7 @@ def _list_many(world: World, size: Size) -> list[Figure]:
         for _ in range(size.runs):
             records.forget(world)
             cold.add(world.mngr("list"))
-        for number in range(1, size.running):
-            world.mngr("destroy", f"crowd-{number}", "--force")
+        world.mngr("destroy", *(f"crowd-{number}" for number in range(1, size.running)), "--force")
     return [figure, cold]
 
 
@@ -170,8 +169,7 @@ def _many(world: World, size: Size) -> list[Figure]:
         image_id = _image_of(world, name)
         for _ in range(max(1, size.runs // 2)):
             figure.add(world.mngr("clone", name, "many", "--count", str(size.many)))
-            for number in range(1, size.many + 1):
-                world.mngr("destroy", f"many-{number}", "--force")
+            world.mngr("destroy", *(f"many-{number}" for number in range(1, size.many + 1)), "--force")
             bare = world.bare(str(size.many), image_id, str(world.folder))
             figure.bare.append(json.loads(bare.stdout)["many"])
             figure.bare_whole.append(bare.wall_s)

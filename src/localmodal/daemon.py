@@ -195,9 +195,10 @@ async def _purge_podman(home: Home) -> None:
     network = f"localmodal-{home.tag}"
     if not (await podman.run("network", "exists", network, check=False)).code:
         await podman.run("network", "rm", network)
-    others = (await podman.run("images", "--quiet", "--filter", f"label={LABEL}")).text
-    others += (await podman.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}")).text
-    if not others:
+    # podman fails when an image goes while it lists them; then another home is at work, and needs the bases.
+    images = await podman.run("images", "--quiet", "--filter", f"label={LABEL}", check=False)
+    containers_left = (await podman.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}")).text
+    if not (images.code or images.text or containers_left):
         await _remove_images(podman, f"label={BASE_LABEL}")
 
 
