@@ -106,7 +106,7 @@ class ModalProvider(HostVolumes):
         return policy.read(self._settings)
 
     def hosts(self) -> list[Host]:
-        wire = self._storage.wire
+        wire = self._storage.learn()
         if wire is not None:
             from mngr.providers.modal import looking
             from mngr.providers.modal.wire import Gone, WireFailed
