@@ -19,7 +19,7 @@ from typing import Any
 
 from localmodal.engine.containers import Process
 from localmodal.engine.images import BASE_LABEL
-from localmodal.engine.podman import LABEL, Podman
+from localmodal.engine.podman import LABEL, Podman, image_store
 from localmodal.engine.tunnel_delay import TunnelDelay
 from localmodal.home import Home
 
@@ -191,15 +191,16 @@ async def _purge_podman(home: Home) -> None:
     containers = (await podman.run("ps", "--all", "--quiet", "--filter", mine)).text.split()
     if containers:
         await podman.run("rm", "--force", "--time", "0", *containers)
-    await _remove_images(podman, mine)
+    async with image_store(removing=True):
+        await _remove_images(podman, mine)
     network = f"localmodal-{home.tag}"
     if not (await podman.run("network", "exists", network, check=False)).code:
         await podman.run("network", "rm", network)
-    # podman fails when an image goes while it lists them; then another home is at work, and needs the bases.
-    images = await podman.run("images", "--quiet", "--filter", f"label={LABEL}", check=False)
-    containers_left = (await podman.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}")).text
-    if not (images.code or images.text or containers_left):
-        await _remove_images(podman, f"label={BASE_LABEL}")
+    async with image_store(removing=True):
+        others = (await podman.run("images", "--quiet", "--filter", f"label={LABEL}")).text
+        others += (await podman.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}")).text
+        if not others:
+            await _remove_images(podman, f"label={BASE_LABEL}")
 
 
 async def _remove_images(podman: Podman, which: str) -> None:

@@ -189,3 +189,8 @@ class AgentView(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     idle_s: float | None = None
     out_of_memory: bool = False
+
+
+# msgspec learns what a struct is made of when that is first needed, and two threads that need it at the same time end
+# the interpreter with a segmentation fault (0.22.0). So it is done here, where only one thread runs.
+RECORDS: msgspec.json.Decoder[HostRecord] = msgspec.json.Decoder(HostRecord)

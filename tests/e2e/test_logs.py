@@ -15,7 +15,9 @@ from pathlib import Path
 
 from tests.conftest import BIN, User, clean_env
 
-COUNTER = 'echo "first of all"; n=0; while sleep 0.05; do n=$((n+1)); printf "\\033[32mline\\033[0m $n\\n"; done'
+COUNTER = (
+    'stty -echo; echo "first of all"; n=0; while sleep 0.05; do n=$((n+1)); printf "\\033[32mline\\033[0m $n\\n"; done'
+)
 
 
 def until(condition: Callable[[], object], *, within_s: float = 60) -> None:
@@ -147,17 +149,18 @@ def test_follow_goes_on_across_stop_and_start(user: User) -> None:
         user.mngr("stop", "fol")
         user.mngr("start", "fol")
         until(lambda: len(runs(followed.lines())) == 2 and len(runs(followed.lines())[1]) > 20)
+        user.mngr("message", "fol", "a word to the counter")
         # A line is there at once.
         user.mngr("exec", "fol", "echo hello from outside >$(tmux display-message -p -t =mngr-fol: '#{pane_tty}')")
         until(lambda: followed.has("hello from outside"))
-        until(lambda: [json.loads(line)["type"] for line in happened.lines()][-1:] == ["started"])
+        until(lambda: [json.loads(line)["type"] for line in happened.lines()][-1:] == ["message"])
     again = followed.lines()
     for run in runs(again):
         assert run == [*range(1, len(run) + 1)]
     whole = user.text("logs", "fol").splitlines()
     assert whole[: len(again) - 1] == again[:-1]
     kinds = [json.loads(line)["type"] for line in happened.lines()]
-    assert kinds == ["created", "started", "exited", "stopped", "booted", "started"]
+    assert kinds == ["created", "started", "exited", "stopped", "booted", "started", "message"]
 
 
 def test_after_a_sudden_end_all_that_was_committed_is_there(user: User) -> None:

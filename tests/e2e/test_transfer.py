@@ -113,6 +113,11 @@ def test_a_work_tree_with_one_of_everything(user: User) -> None:
     shared = "find .git/objects -type f -links +1 | wc -l; find .git/objects -type f | wc -l"
     assert len(set(user.text("exec", "two", shared).split())) == 1
     user.mngr("destroy", "tree", "--force")
+    # A third one from the second as it is now.
+    user.mngr("exec", "two", "rm changed; echo loose >loose; mkdir -p built; echo x >ignored")
+    user.mngr("create", "three", "--from", "two", "--host", "two", "--", "sleep 1000")
+    assert _there(user, "three") == {file for file in _there(user, "two") if not file.startswith(b"f ./ignored ")}
+    assert user.text("exec", "three", "git log --format=%s") == "everything\nfirst commit\n"
     assert user.text("exec", "two", "git fsck && git log --format=%s") == "everything\nfirst commit\n"
 
 
@@ -168,14 +173,15 @@ def test_a_branch_begins_where_it_is_told_to(user: User) -> None:
     assert shown == "next\non the branch\nREADME.md\nfeature\n"
 
 
-@pytest.mark.parametrize("case", ["no commits", "detached", "shallow", "subfolder"])
+@pytest.mark.parametrize("case", ["empty", "no commits", "detached", "shallow", "subfolder"])
 def test_repositories_of_other_shapes(user: User, tmp_path: Path, case: str) -> None:
     project = user.project
-    if case == "no commits":
+    if case in ("empty", "no commits"):
         project = tmp_path / "fresh"
         project.mkdir()
         subprocess.run(["git", "init", "--quiet", str(project)], check=True)
-        (project / "only file").write_text("not committed\n")
+        if case == "no commits":
+            (project / "only file").write_text("not committed\n")
     elif case == "detached":
         (project / "second").write_text("2\n")
         user.git("add", "-A")
@@ -193,5 +199,5 @@ def test_repositories_of_other_shapes(user: User, tmp_path: Path, case: str) -> 
     user.mngr("create", "shape", "--source", str(source), "--", "sleep 1000")
     assert _there(user, "shape") == _here(project, set())
     log = user.mngr("exec", "shape", "git log --format=%s", check=None).stdout.decode()
-    expected = {"no commits": "", "shallow": "commit 2\n"}.get(case, "first commit\n")
+    expected = {"empty": "", "no commits": "", "shallow": "commit 2\n"}.get(case, "first commit\n")
     assert log == expected

@@ -20,7 +20,7 @@ from pathlib import Path
 from localmodal.engine import dockerfile
 from localmodal.engine.dockerfile import Instruction, Stage
 from localmodal.engine.images import BaseImages, Log
-from localmodal.engine.podman import Podman
+from localmodal.engine.podman import Podman, image_store
 from localmodal.errors import InvalidArgument, LocalModalError
 
 _CA_INSIDE = "/dev/localmodal-ca.crt"
@@ -67,6 +67,11 @@ class Builder:
 
     async def build(self, build: Build, log: Log) -> None:
         """Builds an image and tags it. Raises `BuildFailed`, `NotFound` for a base that is not to be had."""
+        # Held from the look-up of the base on: it must be there until something stands on it.
+        async with image_store():
+            await self._build(build, log)
+
+    async def _build(self, build: Build, log: Log) -> None:
         instructions, files = await self._translate(build, log)
         with tempfile.TemporaryDirectory(prefix="localmodal-build-") as name:
             folder = Path(name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import os
 import resource
 import shutil
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from localmodal.errors import Internal
 from localmodal.home import Home
 
 LABEL = "localmodal.home"
+_STORE_LOCK = Path("/run/localmodal-images.lock")
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
 
@@ -30,6 +33,21 @@ class Output:
     @property
     def text(self) -> str:
         return self.stdout.decode(errors="replace").strip()
+
+
+@contextlib.asynccontextmanager
+async def image_store(*, removing: bool = False) -> AsyncIterator[None]:
+    """Held by whoever makes or lists images, by many at a time, and by whoever removes some, alone.
+
+    podman does not keep these apart itself: an image that goes while another process lists or builds makes that one
+    fail with ``image not known`` or ``layer not known`` (seen: podman 4.3). All homes of a machine share one store.
+    """
+    descriptor = os.open(_STORE_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        await asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX if removing else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class PodmanFailed(Internal):

@@ -15,6 +15,7 @@ from mngr.cli.steps import with_steps
 from mngr.errors import UsageError
 from mngr.models import AgentView, IdleMode
 from mngr.operations.create import Request, create, create_on
+from mngr.operations.provision import Extras
 from mngr.operations.talking import first_message, reuse
 from mngr.providers.base import Progress
 
@@ -49,7 +50,8 @@ class _Create(click.Command):
     "source",
     type=click.Path(path_type=Path),
     default=Path(),
-    help="The folder of the project that travels with the agent.  [default: this one]",
+    metavar="PATH|AGENT",
+    help="The folder, or agent, whose project travels with this one.  [default: this folder]",
 )
 @click.option("--host", metavar="AGENT|HOST", help="Put the agent on the running host of another.")
 @click.option("--snapshot", metavar="ID|NAME", help="Begin from a snapshot of another host instead of an image.")
@@ -96,7 +98,7 @@ def command(
     from mngr.providers.modal.build_args import split
 
     if not source.is_dir():
-        raise UsageError(f"--source {source}: there is no such folder")
+        source = create_project.brought(ctx, source)
     output: Output = ctx.obj
     about = create_extras.take(said)
     travel = create_project.take(said)
@@ -108,6 +110,10 @@ def command(
     host = _host(address, host)
     build_words = (*build_args, *(word for text in many for word in split(text)))
     policy = _policy(said)
+    if snapshot and about.extras != Extras():
+        raise UsageError(
+            "--snapshot: the agent has what the snapshot has; variables, labels and files can not be given"
+        )
     existing = with_steps(output, lambda progress: reuse(name, progress)) if about.reuse else None
     if existing is not None:
         made = existing

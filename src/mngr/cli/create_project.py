@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
+from mngr.errors import AgentNotFound, UsageError
 from mngr.operations.create import Travel
+from mngr.operations.sync import copy_project
 
 
 def project_options(function: Callable[..., int]) -> Callable[..., int]:
@@ -35,3 +39,16 @@ def take(said: dict[str, Any]) -> Travel:
     branch, target_path = said.pop("branch"), said.pop("target_path")
     unclean, ignored = said.pop("include_unclean"), said.pop("include_gitignored")
     return Travel(branch=branch or "", unclean=unclean, ignored=ignored, target_path=target_path or "")
+
+
+def brought(ctx: click.Context, source: Path) -> Path:
+    """A folder with the project of the agent that `source` names, for as long as the command runs. Raises `UsageError`
+    when it names none."""
+    if "/" in str(source):
+        raise UsageError(f"--from {source}: there is no such folder")
+    folder = ctx.with_resource(tempfile.TemporaryDirectory(prefix="mngr-project-"))
+    try:
+        copy_project(str(source), Path(folder))
+    except AgentNotFound as error:
+        raise UsageError(f"--from {source}: there is no such folder or agent") from error
+    return Path(folder)

@@ -332,7 +332,7 @@ def outcomes(form: str, key: str, values: Sequence[dict[str, Any]], errors: Sequ
     elif len(values) == 1 and not errors:
         _structured(form, {key: values[0]}, values)
     else:
-        several = key if key.endswith("ed") else f"{key}s"
+        several = key if key.endswith(("ed", "told")) else f"{key}s"
         _structured(form, {several: list(values), "errors": [str(error) for error in errors]}, values)
     if not errors:
         return 0

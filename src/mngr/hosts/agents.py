@@ -148,8 +148,9 @@ def adopt(target: Target, old: Agent | None, new: Agent | None) -> None:
 
 def changed_since(target: Target, moment: float) -> bool:
     """Whether any file of the host's disk was changed after `moment`, what mngr itself writes left aside."""
-    script = (
-        f"find / -xdev \\( -path {HOST_DIR} -o -path /run -o -path /tmp -o -path /var/log -o -path /dev \\) -prune "
-        f"-o -newermt @{int(moment)} -print -quit 2>/dev/null || echo unknown"
+    aside = " -o ".join(
+        f"-path {path}"
+        for path in (HOST_DIR, "/var/lib/mngr", "/run", "/tmp", "/var/log", "/dev")  # noqa: S108
     )
+    script = f"find / -xdev \\( {aside} \\) -prune -o -newermt @{int(moment)} -print -quit 2>/dev/null || echo unknown"
     return bool(ssh.run(target, script, what="looking for changes").stdout.strip())

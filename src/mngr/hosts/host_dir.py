@@ -79,8 +79,11 @@ def reading(target: Target, path: str, where: Where, *, follow: bool = False) ->
             if not byte:
                 raise HostUnreachable(target.name, f"its log {path} could not be read")
             head += byte
-        boot, place = head.split()
-        yield LogStream(boot.decode(), int(place), iter(lambda: os.read(descriptor, _CHUNK), b""))
+        boot, place, end = head.split()
+        pieces = iter(lambda: os.read(descriptor, _CHUNK), b"")
+        # What was written since the place was found does not belong to the last lines that were asked for.
+        bounded = pieces if follow else _first(pieces, int(end) - int(place))
+        yield LogStream(boot.decode(), int(place), bounded)
     finally:
         # The end of its input ends the reader on the host.
         with contextlib.suppress(BrokenPipeError):
@@ -88,3 +91,12 @@ def reading(target: Target, path: str, where: Where, *, follow: bool = False) ->
         process.terminate()
         process.wait()
         process.stdout.close()
+
+
+def _first(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """The first `count` bytes of all."""
+    for piece in pieces:
+        yield piece[:count]
+        count -= len(piece)
+        if count <= 0:
+            return

@@ -109,6 +109,23 @@ def between(
     return _copy(target, agent, sides, wanted, excluded, confirm, progress)
 
 
+def copy_project(name: str, folder: Path) -> None:
+    """Brings an agent's project here as it is now, with its branch and what it has not committed, into an empty folder.
+
+    What its .gitignore names, and submodules, stay there. Raises what `finding.reach` raises, `GitFailed`,
+    `RsyncFailed`.
+    """
+    target, agent = reach(name)
+    work_dir = shlex.quote(agent.work_dir)
+    is_repository = ssh.run(target, f"git -C {work_dir} rev-parse --git-dir >/dev/null").exit_code == 0
+    if is_repository:
+        url = git.url(target, agent.work_dir)
+        git.run(folder, "clone", "--quiet", url, ".", environment=git.environment(target))
+    exclude = (*_ignored_there(target, agent.work_dir), b".git") if is_repository else ()
+    options = Options(delete=is_repository, exclude=exclude)
+    rsync.copy(target, [rsync.place(target, f"{agent.work_dir}/")], f"{folder}/", options, lambda _words: None)
+
+
 def _copy(
     target: ssh.Target,
     agent: Agent,

@@ -11,12 +11,14 @@ from typing import Generic, TypeVar
 from mngr import config
 from mngr.agents import registry, transcripts
 from mngr.agents.transcripts import Entry
+from mngr.agents.types import AgentType
 from mngr.errors import (
     AgentBlocked,
     AgentEnded,
     AgentNotFound,
     HostUnreachable,
     MngrError,
+    NotFound,
     NotReady,
     NotRunning,
     TimedOut,
@@ -24,8 +26,9 @@ from mngr.errors import (
 )
 from mngr.hosts import ssh, terminal
 from mngr.hosts.agents import AgentProbe
+from mngr.hosts.host_dir import Where
 from mngr.models import Agent, AgentState, AgentView, Host, HostState
-from mngr.operations import finding
+from mngr.operations import finding, offline
 from mngr.operations.execution import reach
 from mngr.operations.listing import listing, state_of
 from mngr.providers.base import Progress
@@ -201,15 +204,37 @@ def screen(name: str, progress: Progress, *, ansi: bool = False, history: bool =
 
 def raw_transcript(name: str, progress: Progress) -> tuple[str, bytes]:
     """An agent's record of its conversation as it is, and its form; of one that keeps none what its screen has shown,
-    in the form that is empty."""
-    target, agent = reach(name, progress)
-    settings = config.load()
-    known = agent.type in registry.names(settings)
-    kind = registry.agent_type(agent.type if known else "command", settings)
+    in the form that is empty. Of an agent whose host does not run, what its volume has.
+
+    Raises `NotRunning` when there is nothing of it.
+    """
+    try:
+        target, agent = reach(name, progress)
+    except NotRunning:
+        host, agent = finding.find(name)
+        kept = _kept_transcript(host, agent)
+        if not kept:
+            raise
+        return _type_of(agent).transcript, kept
+    kind = _type_of(agent)
     data = terminal.transcript(target, agent, kind.transcripts) if kind.transcript else b""
     if data:
         return kind.transcript, data
     return "", terminal.capture(target, agent, history=True).encode()
+
+
+def _type_of(agent: Agent) -> AgentType:
+    """The type of an agent; one that the settings no longer have is as a command is."""
+    settings = config.load()
+    return registry.agent_type(agent.type if agent.type in registry.names(settings) else "command", settings)
+
+
+def _kept_transcript(host: Host, agent: Agent) -> bytes:
+    try:
+        kept = offline.files_of(host).log(f"agents/{agent.id}/transcript.jsonl", Where())
+    except NotFound:
+        return b""
+    return b"".join(kept.pieces)
 
 
 def transcript(name: str, progress: Progress) -> list[Entry]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-import msgspec
-
 from mngr import paths
-from mngr.models import HostRecord
+from mngr.models import RECORDS, HostRecord
 
 
 def folder(provider: str) -> Path:
@@ -23,4 +21,4 @@ def read(provider: str, only: Collection[str] | None = None) -> list[HostRecord]
         host_id = path.name.split(".")[0]
         if only is None or host_id in only:
             newest[host_id] = path
-    return [msgspec.json.decode(path.read_bytes(), type=HostRecord) for path in newest.values()]
+    return [RECORDS.decode(path.read_bytes()) for path in newest.values()]

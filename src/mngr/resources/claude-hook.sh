@@ -26,4 +26,6 @@ case $now in
 esac
 transcript=$(field .transcript_path)
 [ -z "$transcript" ] || printf '%s\n' "$transcript" >"$state/transcript"
+before=$(cat "$state/doing" 2>/dev/null)
 printf '%s\n' "$now" >"$state/doing.$$" && mv "$state/doing.$$" "$state/doing"
+[ "$before" = "$now" ] || sh "$(dirname "$0")/event.sh" "$MNGR_AGENT_ID" state state "$now" >/dev/null 2>&1

@@ -26,7 +26,10 @@ activity() {
     reported=$(cat "$state/doing" 2>/dev/null)
     [ -e "$state/screen-busy" ] || [ -n "$reported" ] || { echo -; return; }
     shown=$(tmux -u capture-pane -p -t "$session" 2>/dev/null | grep -v '^[[:space:]]*$' | tail -n 20)
-    if shows blocked; then
+    if [ -z "$shown" ]; then
+        # It is about to begin, whatever a hook has said: what is typed now would be lost.
+        echo working
+    elif shows blocked; then
         echo blocked
     elif shows busy; then
         echo working
@@ -38,7 +41,7 @@ activity() {
         echo "$reported"
     elif [ -z "$reported" ] && shows ready; then
         echo waiting
-    elif [ "$idle" -ge "$quiet_s" ] && [ -n "$shown" ]; then
+    elif [ "$idle" -ge "$quiet_s" ]; then
         echo waiting
     else
         echo working

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints a line "BOOT PLACE" and then what a log holds from that place on.
+# Prints a line "BOOT PLACE END" and then what a log holds from that place on; END is how far it had come by then.
 # usage: read-log.sh LOG WHERE [follow]; WHERE is
 #   all | tail:LINES | since:SECONDS | at:BOOT:PLACE   (place that was reached in that boot)
 # With follow it goes on until its input ends; it ends with 3 when what comes next is gone already.
@@ -18,7 +18,7 @@ if [ -n "$follow" ]; then
     while [ ! -e "$log" ]; do sleep 0.2; done
 fi
 if [ ! -e "$log" ]; then
-    echo "$boot 0"
+    echo "$boot 0 0"
     exit 0
 fi
 
@@ -66,7 +66,7 @@ case $where in
 esac
 [ "$at" -ge "$first" ] || at=$first
 [ "$at" -le "$end" ] || at=$end
-echo "$boot $at"
+echo "$boot $at $end"
 
 # Sets file and base: the part that holds the place $at.
 find_part() {

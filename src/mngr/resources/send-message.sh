@@ -39,6 +39,7 @@ if [ "${2:-}" = keys ]; then
         press_enter
     fi
     changed "$before" 20
+    sh "$(dirname "$0")/event.sh" "$1" answer
     exit 0
 fi
 tmux paste-buffer -p -r -d -b "$buffer" -t "$session"
@@ -47,5 +48,6 @@ changed "$before" 20
 before=$(screen)
 [ ! -e "$state/reports" ] || echo working >"$state/doing"
 press_enter
+sh "$(dirname "$0")/event.sh" "$1" message
 # And it shows that it took it, so that whoever looks next sees no state of before.
 changed "$before" 20

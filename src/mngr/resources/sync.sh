@@ -18,11 +18,20 @@ agents() {
     done
 }
 
+# Conversations are where the agents' programs keep them; a copy is with what can be read when the host does not run.
+transcripts() {
+    for state in "$host_dir"/agents/*/; do
+        file=$(cat "$state/transcript" 2>/dev/null)
+        [ ! -f "$file" ] || rsync -a "$file" "$state/transcript.jsonl"
+    done
+}
+
 once() {
+    transcripts
     printf '{"time":%s,"boot":"%s","ended":%s,"agents":{%s}}\n' "$(date +%s)" "$(cat /run/mngr/boot)" "$1" "$(agents)" \
         >"$host_dir/.status.$$" && mv "$host_dir/.status.$$" "$host_dir/status.json"
     mkdir -p "$kept"
-    rsync -a --delete --exclude 'output.log*' --exclude 'events.jsonl*' "$host_dir/agents/" "$kept/"
+    rsync -a --delete --exclude 'output.log*' --exclude 'events.jsonl*' --exclude transcript.jsonl "$host_dir/agents/" "$kept/"
     # On a volume of version 2 this commits it (https://modal.com/docs/guide/volumes).
     sync "$host_dir"
 }

@@ -15,7 +15,7 @@ import msgspec
 from localmodal import ids
 from localmodal.engine.builds import Build, Builder
 from localmodal.engine.layers import Layers
-from localmodal.engine.podman import Podman
+from localmodal.engine.podman import Podman, image_store
 from localmodal.errors import LocalModalError
 from localmodal.services.images.disk import ImageDisk, flat_ref
 from localmodal.services.images.table import Image, ImageTable
@@ -239,7 +239,9 @@ class ImagesBackend:
         if not image.layers:
             return image.podman_ref
         ref = flat_ref(self._tag, image.id)
-        if (await self._podman.run("image", "exists", ref, check=False)).code:
+        if not (await self._podman.run("image", "exists", ref, check=False)).code:
+            return ref
+        async with image_store():
             container = (await self._podman.run("create", "--label", self._podman.label, image.podman_ref, "true")).text
             try:
                 mounted = (

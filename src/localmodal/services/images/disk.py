@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 
 from localmodal.engine.layers import Layers
-from localmodal.engine.podman import Podman
+from localmodal.engine.podman import Podman, image_store
 from localmodal.errors import LocalModalError, NotFound
 from localmodal.services.images.table import Image, ImageTable
 
@@ -76,7 +76,8 @@ class ImageDisk:
             gone = [ref for ref in (image.podman_ref, flat) if ref not in refs]
             if image.id not in {other.id for other in needed}:
                 # Images of podman's that others were built from keep what those need, without a name.
-                await self._podman.run("rmi", "--ignore", *gone, check=False)
+                async with image_store(removing=True):
+                    await self._podman.run("rmi", "--ignore", *gone, check=False)
 
     def added(self, image: Image) -> None:
         """To be told of each new snapshot."""

@@ -34,3 +34,7 @@ class Plan(msgspec.Struct, frozen=True):
     options: Options
     env: dict[str, str] = {}
     notes: tuple[str, ...] = ()
+
+
+# Several hosts are started at the same time; see `models.RECORDS`.
+msgspec.json.Decoder(Options)

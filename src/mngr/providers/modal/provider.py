@@ -265,9 +265,9 @@ class ModalProvider(HostVolumes):
         return Host(record=running, state=HostState.RUNNING, endpoint=address)
 
     def stop(self, record: HostRecord, progress: Progress, *, keep: bool = True) -> HostRecord:
-        client = self._client
+        # The SDK may still be on its way; the host is told without it.
         size = None
-        address = known.endpoint(record) or client.endpoint(record.sandbox_id)
+        address = known.endpoint(record) or self._client.endpoint(record.sandbox_id)
         stopped = msgspec.structs.replace(record, state=HostState.STOPPED, reason="stopped by user", held_by="")
         if address is not None:
             progress("ending the agents and the sandbox")
@@ -282,15 +282,15 @@ class ModalProvider(HostVolumes):
                 if not record.exit_snapshots and keep:
                     taken = self.snapshot(record, Snapshot(id="", kind=SnapshotKind.EXIT, created_at=0.0))
                     stopped = msgspec.structs.replace(stopped, snapshots=(*stopped.snapshots, taken))
-                client.terminate(record.sandbox_id)
+                self._client.terminate(record.sandbox_id)
         if not record.exit_snapshots or not keep:
-            client.wait_ended(record.sandbox_id)
+            self._client.wait_ended(record.sandbox_id)
         known.forget(record)
         if not keep:
             self._drop_exit_snapshot(record)
             return msgspec.structs.replace(stopped, reason="stopped by user, without a snapshot")
         progress("keeping its file system")
-        return settling.with_exit_snapshot(client, stopped, size) if record.exit_snapshots else stopped
+        return settling.with_exit_snapshot(self._client, stopped, size) if record.exit_snapshots else stopped
 
     def snapshot(self, record: HostRecord, snapshot: Snapshot) -> Snapshot:
         ttl_s = policy.ttl_s(self._settings)

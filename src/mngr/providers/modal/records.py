@@ -16,7 +16,7 @@ import msgspec
 
 from mngr import paths
 from mngr.errors import ProviderNotFound
-from mngr.models import HostRecord
+from mngr.models import RECORDS, HostRecord
 from mngr.providers import copies, ssh_config
 
 if TYPE_CHECKING:
@@ -113,13 +113,13 @@ class Records:
         """A record by its path; None when it was replaced since it was listed and none followed."""
         local = self._local(path)
         if local.exists():
-            return msgspec.json.decode(local.read_bytes(), type=HostRecord)
+            return RECORDS.decode(local.read_bytes())
         try:
             data = self._client.read_file(path)
         except ProviderNotFound:
             found = sorted(self._client.list_files(path.rsplit("/", 1)[0]))
             return self._read(found[-1]) if found and found[-1] != path else None
-        record = msgspec.json.decode(data, type=HostRecord)
+        record = RECORDS.decode(data)
         self._remember(path, record)
         return record
 
