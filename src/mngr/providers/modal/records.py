@@ -75,9 +75,14 @@ class Records:
 
     def wait(self, host_id: str) -> None:
         """Waits until what was begun for a host is written."""
-        writing = self._writing.pop(host_id, None)
+        writing = self._writing.get(host_id)
         if writing is not None:
-            writing.result()
+            try:
+                # Interrupted here, whoever cleans up waits again: what is written behind its back would be newer.
+                writing.result()
+            finally:
+                if writing.done():
+                    self._writing.pop(host_id, None)
 
     def stage_ahead(self, record: HostRecord) -> None:
         """Brings a revision to the server that is likely to be the next; one that is not costs nothing."""
