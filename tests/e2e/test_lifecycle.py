@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,22 @@ import pytest
 from tests.conftest import BIN, LocalModalServer, Terminal, User, clean_env
 
 NOTE = "echo precious >note; sync"
+
+
+@pytest.fixture
+def own_home(tmp_path: Path) -> Iterator[Path]:
+    """The home of a server that only the user of this test has; requested before the user, it is removed after."""
+    home = tmp_path / "localmodal"
+    yield home
+    env = clean_env({"LOCALMODAL_HOME": str(home)})
+    purged = subprocess.run([str(BIN / "localmodal"), "purge", "--force"], env=env, capture_output=True, text=True)
+    assert purged.returncode == 0, purged.stderr
+
+
+@pytest.fixture
+def lone_user(own_home: Path, user: User) -> User:
+    user.env["LOCALMODAL_HOME"] = str(own_home)
+    return user
 
 
 def host(user: User, name: str) -> dict[str, Any]:
@@ -113,7 +130,7 @@ def test_killed_from_outside(user: User, localmodal_server: LocalModalServer, wh
     else:
         # The kernel then takes the supervisor first, whatever else there is.
         supervisor = user.text(
-            "exec", "shot", "for p in /proc/[0-9]*; do grep -q supervisor $p/cmdline && echo ${p#/proc/}; done"
+            "exec", "shot", "for p in /proc/[0-9]*; do grep -q supervisor $p/cmdline && echo ${p#/proc/}; done; true"
         )
         first = supervisor.split()[0]
         eat = f"echo 1000 >/proc/{first}/oom_score_adj; perl -e '$x .= \"x\" x (1 << 20) while 1'"
@@ -126,28 +143,22 @@ def test_killed_from_outside(user: User, localmodal_server: LocalModalServer, wh
     assert json.loads(user.text("gc", "--format", "json"))["actions"] == []
 
 
-def test_the_server_is_killed_and_started_again(tmp_path: Path, user: User) -> None:
+def test_the_server_is_killed_and_started_again(own_home: Path, lone_user: User) -> None:
     """A server of its own, which is killed while one sandbox runs and another ends."""
-    user.env["LOCALMODAL_HOME"] = str(tmp_path / "localmodal")
-    env = clean_env(user.env)
-    try:
-        user.mngr("create", "on", "--type", "command", "--", "sleep 1000")
-        user.mngr("create", "off", "--type", "command", "--", "sleep 1000")
-        for name in ("on", "off"):
-            user.mngr("exec", name, NOTE)
-        state = json.loads((tmp_path / "localmodal" / "server.json").read_text())
-        os.kill(state["pid"], 9)
-        user.mngr("exec", "off", "echo stop >/run/mngr/control; sleep 1000", check=None)
-        assert user.text("exec", "on", "cat note") == "precious\n"
-        assert host(user, "on")["state"] == "RUNNING"
-        assert host(user, "off")["state"] == "STOPPED"
-        comes_back(user, "off")
-        user.mngr("stop", "on")
-        comes_back(user, "on")
-        user.mngr("destroy", "on", "off", "--force")
-    finally:
-        purged = subprocess.run([str(BIN / "localmodal"), "purge", "--force"], env=env, capture_output=True, text=True)
-    assert purged.returncode == 0, purged.stderr
+    lone_user.mngr("create", "on", "--type", "command", "--", "sleep 1000")
+    lone_user.mngr("create", "off", "--type", "command", "--", "sleep 1000")
+    for name in ("on", "off"):
+        lone_user.mngr("exec", name, NOTE)
+    state = json.loads((own_home / "server.json").read_text())
+    os.kill(state["pid"], 9)
+    lone_user.mngr("exec", "off", "echo stop >/run/mngr/control; sleep 1000", check=None)
+    assert lone_user.text("exec", "on", "cat note") == "precious\n"
+    assert host(lone_user, "on")["state"] == "RUNNING"
+    assert host(lone_user, "off")["state"] == "STOPPED"
+    comes_back(lone_user, "off")
+    lone_user.mngr("stop", "on")
+    comes_back(lone_user, "on")
+    lone_user.mngr("destroy", "on", "off", "--force")
 
 
 def test_the_lifetime_is_no_limit(user: User) -> None:
@@ -230,30 +241,25 @@ def test_restart_and_hosts_without_agents(user: User) -> None:
     assert user.text("exec", "re", "ls") == "README.md\nstarts\n"
 
 
-def test_without_exit_snapshots(tmp_path: Path, user: User) -> None:
+def test_without_exit_snapshots(own_home: Path, lone_user: User) -> None:
     """An account that refuses them: said at create, no end for idleness, a snapshot before each end that mngr makes."""
-    user.env["LOCALMODAL_HOME"] = str(tmp_path / "localmodal")
-    env = clean_env(user.env)
-    try:
-        for args in (["up"], ["faults", "set", "--no-exit-snapshots"]):
-            subprocess.run([str(BIN / "localmodal"), *args], env=env, check=True, capture_output=True)
-        options = ("--idle-mode", "boot", "--idle-timeout", "2s", "--type", "command")
-        made = user.mngr("create", "plain", *options, "--", "sleep 1000")
-        assert b"this account gives no exit snapshots" in made.stderr
-        user.mngr("exec", "plain", f"{NOTE}; sleep 5")
-        assert host(user, "plain")["state"] == "RUNNING"
-        user.mngr("stop", "plain")
-        comes_back(user, "plain")
-        kinds = [one["kind"] for one in json.loads(user.text("snapshot", "list", "--format", "json"))["snapshots"]]
-        assert kinds == ["initial", "exit"]
-        user.mngr("exec", "plain", "echo lost >note; sync")
-        os.kill(sandbox_processes(tmp_path / "localmodal", host(user, "plain")["sandbox_id"])[-1], 9)
-        # What it was last kept as is all there is, and mngr says so.
-        assert ended(user, "plain")["state"] == "CRASHED"
-        started = user.mngr("start", "plain")
-        assert b"left no snapshot when it ended" in started.stderr
-        assert user.text("exec", "plain", "cat note") == "precious\n"
-        user.mngr("destroy", "plain", "--force")
-    finally:
-        purged = subprocess.run([str(BIN / "localmodal"), "purge", "--force"], env=env, capture_output=True, text=True)
-    assert purged.returncode == 0, purged.stderr
+    env = clean_env(lone_user.env)
+    for args in (["up"], ["faults", "set", "--no-exit-snapshots"]):
+        subprocess.run([str(BIN / "localmodal"), *args], env=env, check=True, capture_output=True)
+    options = ("--idle-mode", "boot", "--idle-timeout", "2s", "--type", "command")
+    made = lone_user.mngr("create", "plain", *options, "--", "sleep 1000")
+    assert b"this account gives no exit snapshots" in made.stderr
+    lone_user.mngr("exec", "plain", f"{NOTE}; sleep 5")
+    assert host(lone_user, "plain")["state"] == "RUNNING"
+    lone_user.mngr("stop", "plain")
+    comes_back(lone_user, "plain")
+    kinds = [one["kind"] for one in json.loads(lone_user.text("snapshot", "list", "--format", "json"))["snapshots"]]
+    assert kinds == ["initial", "exit"]
+    lone_user.mngr("exec", "plain", "echo lost >note; sync")
+    os.kill(sandbox_processes(own_home, host(lone_user, "plain")["sandbox_id"])[-1], 9)
+    # What it was last kept as is all there is, and mngr says so.
+    assert ended(lone_user, "plain")["state"] == "CRASHED"
+    started = lone_user.mngr("start", "plain")
+    assert b"left no snapshot when it ended" in started.stderr
+    assert lone_user.text("exec", "plain", "cat note") == "precious\n"
+    lone_user.mngr("destroy", "plain", "--force")
