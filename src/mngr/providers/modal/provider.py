@@ -24,10 +24,10 @@ from mngr.errors import (
     ProviderNotFound,
     ProviderRefused,
 )
-from mngr.hosts import agents, host_dir, keys, known, ssh
+from mngr.hosts import agents, host_dir, known, ssh
 from mngr.models import IN_WORK, Endpoint, Host, HostRecord, HostState, Policy, Snapshot, SnapshotKind
 from mngr.providers.base import HostPlan, Progress, Stray
-from mngr.providers.modal import build_args, endings, endpoint, images, policy, sandboxes, settling
+from mngr.providers.modal import endings, endpoint, images, policy, sandboxes, settling
 from mngr.providers.modal.options import Options
 from mngr.providers.modal.sandboxes import TAG
 from mngr.providers.modal.storage import Storage
@@ -99,6 +99,8 @@ class ModalProvider(HostVolumes):
 
     def plan(self, words: tuple[str, ...]) -> HostPlan:
         self._load_sdk()
+        from mngr.providers.modal import build_args
+
         plan = build_args.plan(words, self._settings)
         return HostPlan(msgspec.to_builtins(plan.options), plan.env, plan.notes)
 
@@ -212,6 +214,8 @@ class ModalProvider(HostVolumes):
         return msgspec.structs.replace(record, options=options, image_id=source.image_id)
 
     def _make_keys(self, record: HostRecord) -> None:
+        from mngr.hosts import keys
+
         keys.save(paths.host_folder(record.id), keys.generate("mngr"), keys.generate(record.id), record.id)
 
     def build_log(self, record: HostRecord) -> str:
@@ -224,6 +228,8 @@ class ModalProvider(HostVolumes):
         self, record: HostRecord, progress: Progress, *, snapshot: Snapshot | None = None, run_agents: bool = True
     ) -> Host:
         options = msgspec.convert(record.options, Options)
+        from mngr.hosts import keys
+
         host_keys = keys.load(paths.host_folder(record.id))
         image_id = snapshot.id if snapshot else record.image_id
         progress("starting the sandbox")
