@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from bench import records
 from bench.world import Run, World
 
+_TYPE = ("--type", "command")
 _SLEEP = ("--", "sleep 1d")
 
 
@@ -137,7 +138,7 @@ def _life(world: World, size: Size) -> list[Figure]:
         Figure(f"mngr {name}") for name in ("create", "snapshot create", "stop", "start", "destroy")
     ]
     steps = (
-        (create, ("create", "life", "--no-connect", *_SLEEP)),
+        (create, ("create", "life", "--no-connect", *_TYPE, *_SLEEP)),
         (kept, ("snapshot", "create", "life")),
         (stop, ("stop", "life")),
         (start, ("start", "life")),
@@ -183,7 +184,7 @@ def _repository(world: World, size: Size) -> list[Figure]:
         subprocess.run(["dd", "if=/dev/urandom", f"of={big}", "bs=1M", f"count={mib}"], check=True, capture_output=True)
         figure = Figure(f"create, {mib} MiB of project")
         for _ in range(max(1, size.runs // 2)):
-            figure.add(world.mngr("create", "sized", "--no-connect", *_SLEEP))
+            figure.add(world.mngr("create", "sized", "--no-connect", *_TYPE, *_SLEEP))
             world.mngr("destroy", "sized", "--force")
         big.unlink()
         figures.append(figure)
@@ -205,7 +206,7 @@ def _changed(world: World, size: Size) -> list[Figure]:
 @contextlib.contextmanager
 def _agent(world: World, name: str, command: tuple[str, ...] = _SLEEP) -> Iterator[str]:
     """A running agent, which is gone afterwards."""
-    world.mngr("create", name, "--no-connect", *command)
+    world.mngr("create", name, "--no-connect", *_TYPE, *command)
     try:
         world.mngr("list")
         yield name
