@@ -132,7 +132,6 @@ def test_killed_from_outside(user: User, localmodal_server: LocalModalServer, wh
         supervisor = user.text(
             "exec", "shot", "for p in /proc/[0-9]*; do grep -q supervisor $p/cmdline && echo ${p#/proc/}; done; true"
         )
-        # By number: the shell that looks, and its children, name the supervisor too, and 155 stands before 6 as a word.
         first = min(supervisor.split(), key=int)
         eat = f"echo 1000 >/proc/{first}/oom_score_adj; perl -e '$x .= \"x\" x (1 << 20) while 1'"
         user.mngr("exec", "shot", eat, check=None)

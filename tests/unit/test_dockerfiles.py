@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from localmodal.engine import dockerfile
@@ -72,6 +72,7 @@ LINES = st.lists(
 )
 
 
+@example("COPY <<EOF\nEOF\n")
 @settings(max_examples=2_000, deadline=None)
 @given(LINES.map("".join))
 def test_any_text_is_read_or_refused(text: str) -> None:

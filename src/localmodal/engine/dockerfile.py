@@ -152,7 +152,11 @@ def without_heredocs(instruction: Instruction, stage: Stage) -> tuple[list[Instr
         return [replace(instruction, text=text, heredocs=())], {}
     files: dict[str, bytes] = {}
     tokens = [heredoc.token for heredoc in instruction.heredocs]
-    *sources, target = [word for word in instruction.text.split() if word not in tokens]
+    words = [word for word in instruction.text.split() if word not in tokens]
+    if not words:
+        # Nowhere to copy to: the builder says so in its own words.
+        return [replace(instruction, heredocs=())], {}
+    *sources, target = words
     for heredoc in instruction.heredocs:
         body = _body(heredoc)
         data = (expand(body, stage.variables) if heredoc.expands else body).encode()
