@@ -30,8 +30,8 @@ def create(image_id: str, key: Path) -> modal.Sandbox:
         unencrypted_ports=[22],
         readiness_probe=modal.Probe.with_tcp(22),
         timeout=3600,
-        cpu=0.125,
-        memory=256,
+        cpu=1.0,
+        memory=1024,
         experimental_options={"enable_exit_snapshot": True},
     )
     sandbox.wait_until_ready()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from bench import records
 from bench.world import Run, World
 
+_TYPE = ("--type", "command")
 _SLEEP = ("--", "sleep 1d")
 
 
@@ -118,8 +119,7 @@ def _list_many(world: World, size: Size) -> list[Figure]:
         for _ in range(size.runs):
             records.forget(world)
             cold.add(world.mngr("list"))
-        for number in range(1, size.running):
-            world.mngr("destroy", f"crowd-{number}", "--force")
+        world.mngr("destroy", *(f"crowd-{number}" for number in range(1, size.running)), "--force")
     return [figure, cold]
 
 
@@ -138,7 +138,7 @@ def _life(world: World, size: Size) -> list[Figure]:
         Figure(f"mngr {name}") for name in ("create", "snapshot create", "stop", "start", "destroy")
     ]
     steps = (
-        (create, ("create", "life", "--no-connect", *_SLEEP)),
+        (create, ("create", "life", "--no-connect", *_TYPE, *_SLEEP)),
         (kept, ("snapshot", "create", "life")),
         (stop, ("stop", "life")),
         (start, ("start", "life")),
@@ -170,8 +170,7 @@ def _many(world: World, size: Size) -> list[Figure]:
         image_id = _image_of(world, name)
         for _ in range(max(1, size.runs // 2)):
             figure.add(world.mngr("clone", name, "many", "--count", str(size.many)))
-            for number in range(1, size.many + 1):
-                world.mngr("destroy", f"many-{number}", "--force")
+            world.mngr("destroy", *(f"many-{number}" for number in range(1, size.many + 1)), "--force")
             bare = world.bare(str(size.many), image_id, str(world.folder))
             figure.bare.append(json.loads(bare.stdout)["many"])
             figure.bare_whole.append(bare.wall_s)
@@ -185,7 +184,7 @@ def _repository(world: World, size: Size) -> list[Figure]:
         subprocess.run(["dd", "if=/dev/urandom", f"of={big}", "bs=1M", f"count={mib}"], check=True, capture_output=True)
         figure = Figure(f"create, {mib} MiB of project")
         for _ in range(max(1, size.runs // 2)):
-            figure.add(world.mngr("create", "sized", "--no-connect", *_SLEEP))
+            figure.add(world.mngr("create", "sized", "--no-connect", *_TYPE, *_SLEEP))
             world.mngr("destroy", "sized", "--force")
         big.unlink()
         figures.append(figure)
@@ -207,7 +206,7 @@ def _changed(world: World, size: Size) -> list[Figure]:
 @contextlib.contextmanager
 def _agent(world: World, name: str, command: tuple[str, ...] = _SLEEP) -> Iterator[str]:
     """A running agent, which is gone afterwards."""
-    world.mngr("create", name, "--no-connect", *command)
+    world.mngr("create", name, "--no-connect", *_TYPE, *command)
     try:
         world.mngr("list")
         yield name

@@ -18,8 +18,6 @@ BIN = Path(sys.executable).parent
 _SETTINGS = """[providers.modal]
 default_timeout = "6h"
 default_idle_mode = "disabled"
-default_cpu = 0.125
-default_memory = 0.25
 """
 
 

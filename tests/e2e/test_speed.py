@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
 
-from tests.conftest import User, imported
+from tests.conftest import BIN, LocalModalServer, User, clean_env, imported
 
 _SDK = {"modal", "aiohttp", "modal_proto", "grpclib", "asyncio", "concurrent.futures", "logging", "rich", "tomlkit"}
 _CHANGES = {"mngr.operations.lifecycle", "mngr.operations.snapshots", "mngr.operations.keeper"}
@@ -18,7 +19,7 @@ def _account(user: User, *args: str) -> dict[str, Any]:
     return value
 
 
-def test_known_hosts_are_reached_and_listed_without_detours(user: User) -> None:
+def test_known_hosts_are_reached_and_listed_without_detours(user: User, localmodal_server: LocalModalServer) -> None:
     user.mngr("create", "ann", "--", "sleep 1000")
     user.mngr("list")
 
@@ -49,3 +50,11 @@ def test_known_hosts_are_reached_and_listed_without_detours(user: User) -> None:
     account = _account(user, "stop", "ann")
     assert "SandboxGetExitSnapshotV2" in [call["name"] for call in account["calls"]]
     assert user.listed()["ann"]["state"] == "STOPPED"
+
+    # Of each host only the newest record stays.
+    code = "import modal, sys\nprint(len(modal.Volume.from_name(sys.argv[1]).listdir('/hosts', recursive=True)))"
+    app = (user.home / "settings.toml").read_text().split('"')[1]
+    counted = subprocess.run(
+        [str(BIN / "python"), "-c", code, app], env=clean_env(localmodal_server.env), capture_output=True
+    )
+    assert int(counted.stdout) == 2, counted  # the folder and the file

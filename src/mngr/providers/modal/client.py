@@ -9,6 +9,7 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,10 @@ class Client(VolumeClient):
     def remember(self) -> None:
         """Notes the ids of the app and of the state volume, so that the next command does not have to ask."""
         if self._account is not None:
-            app_id, volume = str(self._app.app_id), self._volume.hydrate()
+            with ThreadPoolExecutor(1) as pool:
+                hydrated = pool.submit(self._volume.hydrate)
+                app_id = str(self._app.app_id)
+            volume = hydrated.result()
             self._account.remember(
                 app_id=app_id, volume_id=volume.object_id, volume_metadata=handles.metadata_of(volume)
             )

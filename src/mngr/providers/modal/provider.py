@@ -24,10 +24,10 @@ from mngr.errors import (
     ProviderNotFound,
     ProviderRefused,
 )
-from mngr.hosts import agents, host_dir, keys, known, ssh
+from mngr.hosts import agents, host_dir, known, ssh
 from mngr.models import IN_WORK, Endpoint, Host, HostRecord, HostState, Policy, Snapshot, SnapshotKind
 from mngr.providers.base import HostPlan, Progress, Stray
-from mngr.providers.modal import build_args, endings, endpoint, images, policy, sandboxes, settling
+from mngr.providers.modal import endings, endpoint, images, policy, sandboxes, settling
 from mngr.providers.modal.options import Options
 from mngr.providers.modal.sandboxes import TAG
 from mngr.providers.modal.storage import Storage
@@ -99,6 +99,8 @@ class ModalProvider(HostVolumes):
 
     def plan(self, words: tuple[str, ...]) -> HostPlan:
         self._load_sdk()
+        from mngr.providers.modal import build_args
+
         plan = build_args.plan(words, self._settings)
         return HostPlan(msgspec.to_builtins(plan.options), plan.env, plan.notes)
 
@@ -106,7 +108,7 @@ class ModalProvider(HostVolumes):
         return policy.read(self._settings)
 
     def hosts(self) -> list[Host]:
-        wire = self._storage.wire
+        wire = self._storage.learn()
         if wire is not None:
             from mngr.providers.modal import looking
             from mngr.providers.modal.wire import Gone, WireFailed
@@ -212,6 +214,8 @@ class ModalProvider(HostVolumes):
         return msgspec.structs.replace(record, options=options, image_id=source.image_id)
 
     def _make_keys(self, record: HostRecord) -> None:
+        from mngr.hosts import keys
+
         keys.save(paths.host_folder(record.id), keys.generate("mngr"), keys.generate(record.id), record.id)
 
     def build_log(self, record: HostRecord) -> str:
@@ -224,6 +228,8 @@ class ModalProvider(HostVolumes):
         self, record: HostRecord, progress: Progress, *, snapshot: Snapshot | None = None, run_agents: bool = True
     ) -> Host:
         options = msgspec.convert(record.options, Options)
+        from mngr.hosts import keys
+
         host_keys = keys.load(paths.host_folder(record.id))
         image_id = snapshot.id if snapshot else record.image_id
         progress("starting the sandbox")
@@ -265,9 +271,9 @@ class ModalProvider(HostVolumes):
         return Host(record=running, state=HostState.RUNNING, endpoint=address)
 
     def stop(self, record: HostRecord, progress: Progress, *, keep: bool = True) -> HostRecord:
-        client = self._client
+        # The SDK may still be on its way; the host is told without it.
         size = None
-        address = known.endpoint(record) or client.endpoint(record.sandbox_id)
+        address = known.endpoint(record) or self._client.endpoint(record.sandbox_id)
         stopped = msgspec.structs.replace(record, state=HostState.STOPPED, reason="stopped by user", held_by="")
         if address is not None:
             progress("ending the agents and the sandbox")
@@ -282,15 +288,15 @@ class ModalProvider(HostVolumes):
                 if not record.exit_snapshots and keep:
                     taken = self.snapshot(record, Snapshot(id="", kind=SnapshotKind.EXIT, created_at=0.0))
                     stopped = msgspec.structs.replace(stopped, snapshots=(*stopped.snapshots, taken))
-                client.terminate(record.sandbox_id)
+                self._client.terminate(record.sandbox_id)
         if not record.exit_snapshots or not keep:
-            client.wait_ended(record.sandbox_id)
+            self._client.wait_ended(record.sandbox_id)
         known.forget(record)
         if not keep:
             self._drop_exit_snapshot(record)
             return msgspec.structs.replace(stopped, reason="stopped by user, without a snapshot")
         progress("keeping its file system")
-        return settling.with_exit_snapshot(client, stopped, size) if record.exit_snapshots else stopped
+        return settling.with_exit_snapshot(self._client, stopped, size) if record.exit_snapshots else stopped
 
     def snapshot(self, record: HostRecord, snapshot: Snapshot) -> Snapshot:
         ttl_s = policy.ttl_s(self._settings)

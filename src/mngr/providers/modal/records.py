@@ -75,9 +75,14 @@ class Records:
 
     def wait(self, host_id: str) -> None:
         """Waits until what was begun for a host is written."""
-        writing = self._writing.pop(host_id, None)
+        writing = self._writing.get(host_id)
         if writing is not None:
-            writing.result()
+            try:
+                # Interrupted here, whoever cleans up waits again: what is written behind its back would be newer.
+                writing.result()
+            finally:
+                if writing.done():
+                    self._writing.pop(host_id, None)
 
     def stage_ahead(self, record: HostRecord) -> None:
         """Brings a revision to the server that is likely to be the next; one that is not costs nothing."""
@@ -85,7 +90,7 @@ class Records:
 
     def _stage(self, record: HostRecord) -> Callable[[], HostRecord]:
         """Brings the next revision to the server, where it counts once the result was called, which gives it."""
-        before = _path(record) if record.revision else None
+        before = self._written(record)
         following = _following(record)
         path = _path(following)
         commit = self._client.stage(path, msgspec.json.encode(following))
@@ -108,6 +113,12 @@ class Records:
         for path in self._cache.glob(f"{host_id}.*"):
             path.unlink(missing_ok=True)
         ssh_config.refresh()
+
+    def _written(self, record: HostRecord) -> str | None:
+        """The path of the revision that a record was made from, by this machine's copy of it; None when it has none,
+        and then the file stays until the host goes. Its digest is not that of `record`, which was changed since."""
+        found = sorted(self._cache.glob(f"{record.id}.{record.revision:06d}-*"))
+        return f"{_FOLDER}/{record.id}/{found[-1].name.split('.', 1)[1]}" if found else None
 
     def _read(self, path: str) -> HostRecord | None:
         """A record by its path; None when it was replaced since it was listed and none followed."""

@@ -26,8 +26,16 @@ class Storage:
         self._settings = settings
         self._client = client
         self._removing: list[Future[None]] = []
+        self._gave_up = False
         self.wire = self._reach()
         """None where the SDK has to be asked for everything."""
+
+    def learn(self) -> Wire | None:
+        """The wire, after what it needs was asked of the SDK where nothing is remembered. Raises what the SDK says."""
+        if self.wire is None and not self._gave_up:
+            self._client().remember()
+            self.wire = self._reach()
+        return self.wire
 
     def _reach(self) -> Wire | None:
         found = access.access(self._settings)
@@ -42,7 +50,7 @@ class Storage:
         looked up anew."""
         from mngr.providers.modal.wire import Gone
 
-        self.wire = None
+        self.wire, self._gave_up = None, True
         found = access.account(self._settings)
         if found is not None and isinstance(error, Gone):
             found.forget()

@@ -267,21 +267,41 @@ def _ssh(tunnels: Sequence[api_pb2.TunnelData]) -> Endpoint | None:
     return None
 
 
+_connections = threading.local()
+"""Of each thread, the connections to servers of files that are open."""
+
+
 def _http(method: str, url: str, data: bytes | None) -> bytes:
+    """One request, over a connection that the thread has from before where the server kept it open."""
     import http.client
 
     parts = urllib.parse.urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_CALL_S)
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    headers = {"Content-Type": "application/octet-stream"} if data else {}
+    kept: dict[str, http.client.HTTPConnection] = _connections.__dict__
+    old = kept.pop(parts.netloc, None)
     try:
-        path = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection.request(method, path, data, {"Content-Type": "application/octet-stream"} if data else {})
-        reply = connection.getresponse()
-        body = reply.read()
+        for connection in (old, _connection(parts)) if old else (_connection(parts),):
+            try:
+                connection.request(method, path, data, headers)
+                reply = connection.getresponse()
+                body = reply.read()
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                connection.close()
+                if connection is not old:
+                    raise
+                continue
+            kept[parts.netloc] = connection
+            break
     except http.client.HTTPException as error:
         raise OSError(f"{error}") from error
-    finally:
-        connection.close()
     if reply.status >= 300:
         raise OSError(f"{method} answered {reply.status}")
     return body
+
+
+def _connection(parts: urllib.parse.SplitResult) -> Any:
+    import http.client
+
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=_CALL_S)
