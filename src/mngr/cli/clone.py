@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mngr.cli import render
+from mngr.cli import render, shapes
 from mngr.cli.app import Output, common_options
 from mngr.cli.steps import with_steps
 from mngr.operations.clone import clone
@@ -24,4 +24,4 @@ def command(output: Output, agent: str, new: str, count: int | None) -> int:
     made = [new] if count is None else [f"{new}-{number}" for number in range(1, count + 1)]
     views = with_steps(output, lambda progress: clone(agent, made, progress))
     human = "" if output.quiet else "\n".join(f"{view.agent.name} is running" for view in views)
-    return render.outcomes(output.form, "agent", [render.agent_value(view) for view in views], [], human)
+    return render.outcomes(output.form, "agent", [shapes.agent_value(view) for view in views], [], human)

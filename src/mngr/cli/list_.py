@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mngr.cli import render
+from mngr.cli import render, shapes
 from mngr.cli.app import Output, common_options
 from mngr.cli.steps import with_steps
 from mngr.errors import UsageError
@@ -64,7 +64,7 @@ def command(
     selection = Selection(wanted, dict(_label(text) for text in labels), hosts)
     columns = tuple(part.strip() for part in fields.split(",")) if fields else ()
     found = with_steps(output, _look)
-    shown: list[tuple[dict[str, Any], Any]] = [(render.agent_value(view), view) for view in found.agents]
+    shown: list[tuple[dict[str, Any], Any]] = [(shapes.agent_value(view), view) for view in found.agents]
     meant = {view.agent.id for view in choose(found.agents, selection)}
     shown = [one for one in shown if one[1].agent.id in meant]
     if sort:

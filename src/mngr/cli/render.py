@@ -3,95 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
-import shlex
 import string
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from mngr import durations
+from mngr.cli.shapes import agent_value, snapshot_value
 from mngr.errors import MngrError, PartialFailure, UsageError
-from mngr.hosts import known, ssh
-from mngr.models import AgentView, Host, HostFile, HostRecord, Policy, Snapshot
+from mngr.models import AgentView, Host, HostFile, HostRecord, Snapshot
 
-# As podman's builds write it, and as Modal's do.
-_BUILD_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP |=> Step ")
 _COLUMNS = ("NAME", "STATE", "TYPE", "HOST", "AGE", "IDLE", "NOTE")
 _NO_AGENTS = "no agents; make one: mngr create NAME --in modal"
 _SNAPSHOT_COLUMNS = ("ID", "NAME", "KIND", "CREATED", "SIZE", "HOST", "BASED ON", "NOTE")
-
-
-def agent_value(view: AgentView) -> dict[str, Any]:
-    """An agent in the form that the documentation promises."""
-    agent = view.agent
-    return {
-        "id": agent.id,
-        "name": agent.name,
-        "type": agent.type,
-        "state": view.state.value,
-        "created_at": agent.created_at,
-        "work_dir": agent.work_dir,
-        "command": agent.command,
-        "exit_code": view.exit_code,
-        "idle_s": view.idle_s,
-        "out_of_memory": view.out_of_memory,
-        "labels": agent.labels,
-        "host": host_value(view.host),
-    }
-
-
-def host_value(host: Host) -> dict[str, Any]:
-    record = host.record
-    return {
-        "id": record.id,
-        "name": record.name,
-        "provider": record.provider,
-        "state": host.state.value,
-        "reason": host.reason or record.reason,
-        "sandbox_id": record.sandbox_id,
-        "options": record.options,
-        "created_at": record.created_at,
-        "started_at": record.started_at or None,
-        "policy": policy_value(record.policy),
-        "snapshots": [snapshot_value(record, snapshot) for snapshot in record.snapshots],
-        "volume": {"name": record.volume.name, "version": record.volume.version} if record.volume else None,
-        "ssh": _ssh_value(host),
-    }
-
-
-def policy_value(policy: Policy) -> dict[str, Any]:
-    """When a host ends itself; times in seconds."""
-    return {name: getattr(policy, name) for name in policy.__struct_fields__} | {"idle_mode": policy.idle_mode.value}
-
-
-def snapshot_value(record: HostRecord, snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot in the form that the documentation promises."""
-    return {
-        "id": snapshot.id,
-        "name": snapshot.name,
-        "kind": snapshot.kind.value,
-        "created_at": snapshot.created_at,
-        "size": snapshot.size,
-        "host": record.name,
-        "host_id": record.id,
-        "based_on": snapshot.based_on or None,
-        "description": snapshot.description,
-        "tags": snapshot.tags,
-        "expires_at": snapshot.expires_at,
-    }
-
-
-def _ssh_value(host: Host) -> dict[str, Any] | None:
-    if host.endpoint is None:
-        return None
-    endpoint = host.endpoint
-    try:
-        command = shlex.join(ssh.argv(known.target(host.record, endpoint)))
-    except MngrError:
-        command = ""
-    return {"host": endpoint.address, "port": endpoint.port, "user": endpoint.user, "command": command}
 
 
 def listing(views: Sequence[AgentView], errors: Sequence[str], form: str) -> None:
@@ -347,64 +272,3 @@ def failure(error: MngrError, form: str) -> None:
         return
     for line in str(error).splitlines() or [type(error).__name__]:
         print(f"mngr: {line}", file=sys.stderr)
-
-
-class Steps:
-    """Shows a person what is being done, on one line of the terminal. Silent elsewhere and with ``-q``."""
-
-    def __init__(self, *, quiet: bool, verbose: bool, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._quiet = quiet
-        self._lines = verbose
-        self._shown = (self._stream.isatty() or verbose) and not quiet
-        self._open = False
-        self._step = ""
-
-    def __call__(self, step: str) -> None:
-        if not self._shown:
-            return
-        if self._lines:
-            print(f"mngr: {step}", file=self._stream)
-            return
-        self._step = step
-        self._show(f"{step} …")
-
-    def say(self, text: str) -> None:
-        """A line about what is shown; not with ``-q``."""
-        if not self._quiet:
-            self.done()
-            print(f"mngr: {text}", file=self._stream, flush=True)
-
-    def warn(self, text: str) -> None:
-        """A line that stays, also where nobody watches; not with ``-q``."""
-        if not self._quiet:
-            self.done()
-            print(f"mngr: warning: {text}", file=self._stream)
-
-    def log(self, text: str) -> None:
-        """What a build writes: whole with ``-v``, else only the step that it is at."""
-        if not self._shown:
-            return
-        if self._lines:
-            self._stream.write(text)
-            self._stream.flush()
-            return
-        for line in text.splitlines():
-            begun = _BUILD_STEP.match(line)
-            if begun:
-                self._show(f"{self._step}: {line[begun.end() :]}")
-
-    def _show(self, text: str) -> None:
-        import shutil
-
-        width = shutil.get_terminal_size().columns - 1
-        self._stream.write(f"\r\033[K{text[:width]}")
-        self._stream.flush()
-        self._open = True
-
-    def done(self) -> None:
-        """Clears the line."""
-        if self._open:
-            self._stream.write("\r\033[K")
-            self._stream.flush()
-            self._open = False

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mngr import durations
-from mngr.cli import render
+from mngr.cli import render, shapes
 from mngr.cli.app import Output, common_options
 from mngr.cli.steps import with_steps
 from mngr.cli.targets import names
@@ -62,7 +62,7 @@ def create(
         output, lambda progress: snapshots.create(wanted, progress, request, go_on=on_error == "continue")
     )
     made = [outcome.value for outcome in done if outcome.value is not None]
-    values = [render.snapshot_value(one.host.record, one.snapshot) for one in made]
+    values = [shapes.snapshot_value(one.host.record, one.snapshot) for one in made]
     errors = [outcome.error for outcome in done if outcome.error is not None]
     return render.outcomes(output.form, "snapshot", values, errors, "\n".join(one.snapshot.id for one in made))
 
@@ -153,7 +153,7 @@ def destroy(
     asked = names(agents)
     chosen = with_steps(output, lambda _progress: snapshots.select(asked, selection))
     pairs = [(one.host.record, one.snapshot) for one in chosen]
-    value = [render.snapshot_value(*pair) for pair in pairs]
+    value = [shapes.snapshot_value(*pair) for pair in pairs]
     if dry_run:
         render.result({"would_destroy": value}, output.form, _shown(pairs, "would be destroyed"))
         return 0

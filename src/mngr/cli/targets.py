@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mngr import durations
-from mngr.cli import render
+from mngr.cli import render, shapes
 from mngr.cli.app import Output
 from mngr.errors import UsageError
 from mngr.models import AgentView
@@ -41,5 +41,5 @@ def agents_done(output: Output, outcomes: Sequence[Outcome[list[AgentView]]], li
     views = [view for outcome in outcomes for view in outcome.value or ()]
     errors = [outcome.error for outcome in outcomes if outcome.error is not None]
     human = "" if output.quiet else "\n".join(line.format(name=view.agent.name) for view in views)
-    values: list[dict[str, Any]] = [render.agent_value(view) for view in views]
+    values: list[dict[str, Any]] = [shapes.agent_value(view) for view in views]
     return render.outcomes(output.form, "agent", values, errors, human)
