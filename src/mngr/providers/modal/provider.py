@@ -25,9 +25,9 @@ from mngr.errors import (
     ProviderRefused,
 )
 from mngr.hosts import agents, host_dir, known, ssh
-from mngr.models import IN_WORK, Endpoint, Host, HostRecord, HostState, Policy, Snapshot, SnapshotKind
+from mngr.models import Endpoint, Host, HostRecord, HostState, Policy, Snapshot, SnapshotKind
 from mngr.providers.base import HostPlan, Progress, Stray
-from mngr.providers.modal import endings, endpoint, images, policy, sandboxes, settling
+from mngr.providers.modal import endings, endpoint, images, policy, sandboxes, settling, strays
 from mngr.providers.modal.options import Options
 from mngr.providers.modal.sandboxes import TAG
 from mngr.providers.modal.storage import Storage
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _SSH_S = 60.0
 _AT_ONCE = 8
-_SANDBOX = "sandbox"
-_VOLUME = "volume"
 
 
 class ModalProvider(HostVolumes):
@@ -386,33 +384,10 @@ class ModalProvider(HostVolumes):
             self._client.delete_secret(name)
 
     def strays(self, hosts: Sequence[Host]) -> list[Stray]:
-        known_ids = {host.record.sandbox_id for host in hosts if host.record.state is HostState.RUNNING}
-        found = []
-        for sandbox_id in self._client.running() - known_ids:
-            host_id = self._host_of(sandbox_id)
-            # Looked at again, since it may have been made after `hosts` were listed.
-            record = self._records.get(host_id) if host_id else None
-            if host_id and (record is None or (record.state not in IN_WORK and record.sandbox_id != sandbox_id)):
-                what = "is gone" if record is None else f"runs in another sandbox or is {record.state.value}"
-                found.append(Stray(_SANDBOX, sandbox_id, f"its host {host_id} {what}"))
-        ids = {host.record.id for host in hosts}
-        for host_id, volume in self.volumes():
-            if host_id not in ids and self._records.get(host_id) is None:
-                found.append(Stray(_VOLUME, volume.name, f"its host {host_id} is gone"))
-        return found
-
-    def _host_of(self, sandbox_id: str) -> str:
-        """The id of the host that a sandbox was made for, empty for one that has ended or is not ours."""
-        try:
-            return self._client.tags(sandbox_id).get(TAG, "")
-        except ProviderNotFound:
-            return ""
+        return strays.find(self._client, self._records, hosts, self.volumes())
 
     def remove_stray(self, stray: Stray) -> None:
-        if stray.kind == _VOLUME:
-            self._client.delete_volume(stray.id)
-        else:
-            self._client.terminate(stray.id)
+        strays.remove(self._client, stray)
 
 
 def _secret_name(record: HostRecord) -> str:
