@@ -129,28 +129,16 @@ def remove(target: Target, agent: Agent) -> None:
     ssh.run(target, f"sh {SCRIPTS}/remove-agent.sh {agent.id}", what=f"removing agent {agent.name}")
 
 
-def adopt(target: Target, old: Agent | None, new: Agent | None) -> None:
+def adopt(target: Target, old: Agent, new: Agent) -> None:
     """On a host that came from another's snapshot: only `old` stays of the agents in it, as `new`, on its own branch.
 
     It is not started. A second call does nothing.
     """
-    words = shlex.join([old.id if old else "", new.id if new else ""])
-    script = f"sh {SCRIPTS}/adopt-agents.sh {words}"
-    if old and new:
-        before, after = shlex.quote(f"mngr/{old.name}"), shlex.quote(f"mngr/{new.name}")
-        work_dir = shlex.quote(new.work_dir)
-        script += (
-            f'; cd {work_dir} 2>/dev/null && [ "$(git symbolic-ref -q --short HEAD)" = {before} ] && '
-            f"git checkout --quiet -b {after}; true"
-        )
-    ssh.run(target, script, what="taking the agents of the snapshot over")
+    words = shlex.join([old.id, new.id, f"mngr/{old.name}", f"mngr/{new.name}", new.work_dir])
+    ssh.run(target, f"sh {SCRIPTS}/adopt-agents.sh {words}", what="taking the agents of the snapshot over")
 
 
 def changed_since(target: Target, moment: float) -> bool:
     """Whether any file of the host's disk was changed after `moment`, what mngr itself writes left aside."""
-    aside = " -o ".join(
-        f"-path {path}"
-        for path in (HOST_DIR, "/var/lib/mngr", "/run", "/tmp", "/var/log", "/dev")  # noqa: S108
-    )
-    script = f"find / -xdev \\( {aside} \\) -prune -o -newermt @{int(moment)} -print -quit 2>/dev/null || echo unknown"
-    return bool(ssh.run(target, script, what="looking for changes").stdout.strip())
+    found = ssh.run_script(target, "changed-since.sh", f"{int(moment)}", what="looking for changes", timeout_s=600)
+    return bool(found.stdout.strip())

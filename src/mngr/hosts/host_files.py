@@ -16,28 +16,24 @@ _NO_SUCH = 44
 _LONG_S = 3600.0
 
 
-def _checked(target: Target, path: str, then: str) -> ssh.Completed:
-    quoted = shlex.quote(path)
-    remote = f"[ -e {quoted} ] || exit {_NO_SUCH}; {then}"
-    done = ssh.run(target, remote, timeout_s=_LONG_S)
+def _checked(path: str, done: ssh.Completed) -> bytes:
     if done.exit_code == _NO_SUCH:
         raise NotFound(f"the host has no {path}")
     if done.exit_code:
         raise HostCommandFailed(f"reading {path}", done.exit_code, done.stderr.decode(errors="replace"))
-    return done
+    return done.stdout
+
+
+def _there(target: Target, path: str, then: str) -> bytes:
+    quoted = shlex.quote(path)
+    return _checked(path, ssh.run(target, f"[ -e {quoted} ] || exit {_NO_SUCH}; {then} {quoted}", timeout_s=_LONG_S))
 
 
 def ls(target: Target, path: str) -> list[HostFile]:
     """The entries of a folder, or the one file. Raises `NotFound`."""
-    quoted = shlex.quote(path)
-    # Names are last on the line, so that they may hold spaces; stat of GNU and of busybox know this form.
-    then = (
-        f"if [ -d {quoted} ]; then cd {quoted} && set -- * .[!.]* ..?*; else cd $(dirname {quoted}) && "
-        f'set -- {shlex.quote(path.rsplit("/", 1)[-1])}; fi; for one in "$@"; do [ -e "$one" ] || [ -L "$one" ] || '
-        'continue; stat -c "%s %Y %F/%n" -- "$one"; done'
-    )
+    listed = _checked(path, ssh.run_script(target, "list-files.sh", path, timeout_s=_LONG_S))
     files = []
-    for line in _checked(target, path, then).stdout.decode(errors="surrogateescape").splitlines():
+    for line in listed.decode(errors="surrogateescape").splitlines():
         about, _slash, name = line.partition("/")
         size, changed_at, kind = about.split(" ", 2)
         files.append(HostFile(name, kind == "directory", int(size), float(changed_at)))
@@ -46,14 +42,14 @@ def ls(target: Target, path: str) -> list[HostFile]:
 
 def read(target: Target, path: str) -> bytes:
     """The contents of a file. Raises `NotFound`."""
-    return _checked(target, path, f"cat -- {shlex.quote(path)}").stdout
+    return _there(target, path, "cat --")
 
 
 def copy(target: Target, path: str, local: Path) -> int:
     """Copies a file or folder to `local` here; how many files. Nothing is written outside of `local`. Raises
     `NotFound`, `HostCommandFailed`."""
     folder, name = path.rsplit("/", 1)
-    _checked(target, path, "true")
+    _there(target, path, "true")
     remote = f"tar -C {shlex.quote(folder or '/')} -cf - -- {shlex.quote(name)}"
     process = subprocess.Popen(ssh.argv(target, remote=remote), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     assert process.stdout is not None  # noqa: S101 (it is a pipe)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mngr import resources
 from mngr.errors import HostCommandFailed, HostKeyChanged, HostUnreachable
 from mngr.models import Endpoint
 
@@ -112,6 +113,14 @@ def run(
     if done.returncode and what:
         raise HostCommandFailed(what, done.returncode, stderr)
     return Completed(done.returncode, done.stdout, done.stderr)
+
+
+def run_script(
+    target: Target, name: str, *arguments: str, what: str = "", stdin: bytes | None = None, timeout_s: float = 60.0
+) -> Completed:
+    """Runs one of the files in `resources` that do not lie on hosts: it travels with the call. Otherwise as `run`."""
+    remote = shlex.join(["sh", "-c", resources.read(name).decode(), name, *arguments])
+    return run(target, remote, what=what, stdin=stdin, timeout_s=timeout_s)
 
 
 def stream(target: Target, remote: str, *, terminal: bool = False) -> int:

@@ -104,38 +104,15 @@ def _send_repository(target: Target, repository: _Repository, work_dir: str, sib
 
 
 def _make_repository(target: Target, repository: _Repository, work_dir: str, siblings: Sequence[str]) -> None:
-    identity = []
-    for key in ("user.name", "user.email"):
-        value = git.line(repository.top, "config", key)
-        if value:
-            identity.append(f"git config {key} {shlex.quote(value)}")
+    top = repository.top
+    identity = [git.line(top, "config", key) for key in ("user.name", "user.email")]
     recent = b""
-    share: list[str] = []
     if siblings and repository.commit:
-        recent = git.run(repository.top, "rev-list", f"--max-count={_LOOKED_BACK}", repository.commit).stdout
-        # What is borrowed from is not sent again: git tells the commits of alternates to who pushes.
-        share = [
-            "recent=$(cat)",
-            f"for sibling in {shlex.join(siblings)}; do "
-            'objects=$(cd "$sibling" 2>/dev/null && realpath "$(git rev-parse --git-path objects)") || continue; '
-            'printf "%s\\n" "$recent" | git -C "$sibling" cat-file --batch-check | grep -q " commit " || continue; '
-            'cp -al "$objects/." .git/objects/ && printf "%s\\n" "$objects" >.git/objects/info/alternates; break; done',
-        ]
-    script = "\n".join(
-        [
-            "set -e",
-            f"mkdir -p {shlex.quote(work_dir)}",
-            f"cd {shlex.quote(work_dir)}",
-            # A submodule's folder is inside of another repository.
-            "[ -e .git ] || git init --quiet .",
-            f"git symbolic-ref HEAD {shlex.quote(f'refs/heads/{repository.branch}')}",
-            "git config receive.denyCurrentBranch ignore",
-            "git config receive.shallowUpdate true",
-            *identity,
-            *share,
-        ]
-    )
-    ssh.run(target, script, what="making the repository", stdin=recent)
+        recent = git.run(top, "rev-list", f"--max-count={_LOOKED_BACK}", repository.commit).stdout
+    else:
+        siblings = ()
+    words = (work_dir, repository.branch, *identity, *siblings)
+    ssh.run_script(target, "git-make.sh", *words, what="making the repository", stdin=recent)
 
 
 def _push(target: Target, repository: _Repository, work_dir: str) -> None:

@@ -124,10 +124,8 @@ def limit(name: str, policy: Mapping[str, Any], build_args: Sequence[str], progr
                 "idle_timeout": limits.idle_timeout_s,
                 "agents_gone": limits.agents_gone_s,
             }
-            # The watch reads the file anew each time, so it must be whole at any time.
-            edit = "; ".join(f"s/^{key}=.*/{key}={value}/" for key, value in values.items())
-            line = f"cd {agents.RUN_DIR} && sed '{edit}' policy >policy.new && mv policy.new policy"
-            ssh.run(_line(provider, record), line, what="changing the limits")
+            pairs = [f"{key}={value}" for key, value in values.items()]
+            ssh.run_script(_line(provider, record), "set-policy.sh", *pairs, what="changing the limits")
         saved = provider.save(changed)
         later = tuple(keys) if record.state is HostState.RUNNING else ()
         now = (*policy, *(() if later else keys))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,17 +16,6 @@ from mngr.operations.finding import reach
 
 _WAYS = {"merge": ("merge", "--no-edit"), "rebase": ("rebase",), "ref": ()}
 # Everything in the work tree as a commit of its own: neither the agent's index nor its branch is touched.
-_KEEP_ALL = """
-index=$(mktemp); trap 'rm -f "$index"' EXIT
-cp "$(git rev-parse --git-path index)" "$index" 2>/dev/null || rm -f "$index"
-export GIT_INDEX_FILE="$index"
-git add --all
-tree=$(git write-tree)
-head=$(git rev-parse --verify --quiet HEAD || :)
-commit=$(git -c user.name=mngr -c user.email=mngr@localhost commit-tree ${head:+-p "$head"} -m 'not committed' "$tree")
-git update-ref refs/mngr/work-tree "$commit"
-echo "$commit"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +59,7 @@ def here() -> Path:
 def look(name: str) -> There:
     """How an agent's repository is. Raises what `finding.reach` raises, and `MngrError` when it has none."""
     target, agent = reach(name)
-    script = (
-        f"cd {shlex.quote(agent.work_dir)} && git rev-parse --git-dir >/dev/null || exit 9\n"
-        "git symbolic-ref --quiet --short HEAD || echo; git rev-parse --verify --quiet HEAD || echo\n"
-        "git status --porcelain"
-    )
-    done = ssh.run(target, script)
+    done = ssh.run_script(target, "git-look.sh", agent.work_dir)
     if done.exit_code == 9:
         raise MngrError(f"agent {agent.name!r} has no git repository; copy its files with: mngr pull {agent.name}")
     if done.exit_code:
@@ -91,12 +74,8 @@ def fetch(there: There, *, work_tree: bool = False) -> str:
     top = here()
     newest = there.commit
     if work_tree and there.changes:
-        done = ssh.run(
-            there.target,
-            f"set -e; cd {shlex.quote(there.agent.work_dir)}\n{_KEEP_ALL}",
-            what="reading the work folder",
-            timeout_s=600,
-        )
+        folder = there.agent.work_dir
+        done = ssh.run_script(there.target, "git-keep.sh", folder, what="reading the work folder", timeout_s=600)
         newest = done.stdout.decode().strip()
     elif not there.commit:
         raise MngrError(f"agent {there.agent.name!r} has no commits yet; see: mngr git status {there.agent.name}")
@@ -141,17 +120,7 @@ def push(name: str, way: str, extra: Sequence[str]) -> Moved:
         return Moved(there, 0, there.commit, there.commit)
     words = [*_WAYS[way], *extra]
     words += ["-m", "Merge what was pushed"] if way == "merge" and there.commit else []
-    line = shlex.join(["git", *words, ref])
-    state = "rebase-merge" if way == "rebase" else "MERGE_HEAD"
-    script = (
-        f"cd {shlex.quote(there.agent.work_dir)} || exit\n"
-        # One that was begun before is the agent's own.
-        f'if [ -e "$(git rev-parse --git-path {state})" ]; then begun=1; fi\n'
-        f"{line} >&2; code=$?\n"
-        f'if [ -z "${{begun:-}}" ] && [ -e "$(git rev-parse --git-path {state})" ]; then git {way} --abort; fi\n'
-        "git rev-parse --verify --quiet HEAD; exit $code"
-    )
-    done = ssh.run(there.target, script, timeout_s=600)
+    done = ssh.run_script(there.target, "git-take.sh", there.agent.work_dir, way, *words, ref, timeout_s=600)
     sys.stderr.write(done.stderr.decode(errors="replace"))
     return Moved(there, done.exit_code, there.commit, done.stdout.decode().strip())
 

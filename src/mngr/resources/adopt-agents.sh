@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a host that came from another's snapshot its own: of the agents in it only OLD stays, under the id NEW.
-# usage: adopt-agents.sh OLD NEW; both may be empty: then none stays. The work folders stay as they are.
+# usage: adopt-agents.sh OLD NEW OLD-BRANCH NEW-BRANCH WORK-FOLDER. The work folders stay as they are.
 set -eu
 
 host_dir=${MNGR_HOST_DIR:-/mngr}
@@ -17,3 +17,10 @@ for state in "$host_dir"/agents/*/; do
     esac
 done
 rm -rf /var/lib/mngr/agents
+
+# Its work goes on on a branch of its own.
+if [ -n "$1" ] && [ -n "$2" ] && cd "$5" 2>/dev/null && [ "$(git symbolic-ref -q --short HEAD)" = "$3" ]; then
+    # One that was there before is not taken over.
+    git checkout --quiet -b "$4" || :
+fi
+exit 0

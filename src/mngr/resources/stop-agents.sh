@@ -7,7 +7,26 @@ set -u
 host_dir=${MNGR_HOST_DIR:-/mngr}
 grace_tenths=50
 
-session_of() { sed 's/.*) //' "$1/stat" 2>/dev/null | cut -d' ' -f4; }
+# Sets session from a line of /proc/PID/stat; a name may hold spaces and brackets.
+parse() {
+    # shellcheck disable=SC2086 # words on purpose
+    set -- ${1##*) }
+    session=$4
+}
+
+told=' '
+# Tells every program in the terminals to end, each once: what a second signal means is a program's own affair.
+tell() {
+    for process in /proc/[0-9]*; do
+        read -r line <"$process/stat" || continue
+        parse "$line"
+        case "$panes " in *" $session "*) ;; *) continue ;; esac
+        pid=${process#/proc/}
+        case $told in *" $pid "*) continue ;; esac
+        told="$told$pid "
+        kill -TERM "$pid"
+    done 2>/dev/null
+}
 
 if [ $# -eq 0 ]; then
     whole_host=1
@@ -23,16 +42,14 @@ for id in "$@"; do
     pane=$(tmux list-panes -t "=mngr-$(cat "$host_dir/agents/$id/name"):" -F '#{pane_pid}' 2>/dev/null | head -n 1)
     [ -n "$pane" ] && panes="$panes $pane"
 done
-for process in /proc/[0-9]*; do
-    case " $panes " in
-        *" $(session_of "$process") "*) kill -TERM "${process#/proc/}" 2>/dev/null ;;
-    esac
-done
+[ -z "$panes" ] || tell
 waited=0
 for pane in $panes; do
     while kill -0 "$pane" 2>/dev/null && [ "$waited" -lt "$grace_tenths" ]; do
         sleep 0.1
         waited=$((waited + 1))
+        # One that was just being started has begun its command meanwhile.
+        tell
     done
     kill -KILL "$pane" 2>/dev/null
 done
