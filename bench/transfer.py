@@ -1,7 +1,7 @@
 """Times how a project of 50,000 files and about 500 MB of history reaches a running agent's host, against plain
 `git push`, checkout and `rsync` by hand over the same kind of connection. Each is done ROUNDS times in turn.
 
-    bench_transfer.py AGENT FOLDER [ROUNDS]
+    .venv/bin/python bench/transfer.py AGENT FOLDER [ROUNDS]
 
 FOLDER is where the project is generated unless it is there. Needs an agent that runs; uses /work/bench-* on its host.
 """
