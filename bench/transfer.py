@@ -44,7 +44,7 @@ def generate(folder: Path) -> None:
     folder.mkdir(parents=True)
     subprocess.run(["git", "init", "--quiet", "--initial-branch", "main", str(folder)], check=True)
     with subprocess.Popen(["git", "-C", str(folder), "fast-import", "--quiet"], stdin=subprocess.PIPE) as importer:
-        assert importer.stdin is not None  # noqa: S101
+        assert importer.stdin is not None
         importer.stdin.writelines(history())
     subprocess.run(["git", "-C", str(folder), "reset", "--quiet", "--hard"], check=True)
     for number in range(2000):
