@@ -8,4 +8,6 @@ if [ $# -gt 0 ]; then
 fi
 sh scripts/lint.sh
 .venv/bin/python -m pytest tests/unit tests/contract
-exec .venv/bin/python -m pytest -n 3 --dist loadfile tests/e2e tests/chaos
+# The longest files first, or one of them is left for the end.
+exec .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/chaos tests/e2e/test_secrets.py \
+    tests/e2e/test_programs.py tests/e2e/test_lifecycle.py tests/e2e

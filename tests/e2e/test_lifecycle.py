@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -126,7 +127,9 @@ def test_killed_from_outside(user: User, localmodal_server: LocalModalServer, wh
         os.kill(processes[-1], 9)
     elif what == "everything":
         for pid in processes:
-            os.kill(pid, 9)
+            # Some are there for a moment only.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
     else:
         # The kernel then takes the supervisor first, whatever else there is.
         supervisor = user.text(
