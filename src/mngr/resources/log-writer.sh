@@ -24,12 +24,13 @@ while :; do
     size=$grown
     [ "$size" -ge "$segment" ] || continue
     find_start
-    mv "$log" "$log.$(printf %015d "$start")"
-    : >"$log"
-    size=0
+    # Room is made first, so that there is never more than may be, whenever the host ends.
     set -- "$log".[0-9]*
-    while [ $# -gt 4 ]; do
+    while [ $# -gt 3 ]; do
         rm -f "$1"
         shift
     done
+    mv "$log" "$log.$(printf %015d "$start")"
+    : >"$log"
+    size=0
 done
