@@ -18,6 +18,7 @@ import time
 from typing import Any
 
 from localmodal.engine.containers import Process
+from localmodal.engine.image_layers import VIEW
 from localmodal.engine.images import BASE_LABEL
 from localmodal.engine.podman import LABEL, Podman, image_store
 from localmodal.engine.tunnel_delay import TunnelDelay
@@ -177,10 +178,8 @@ def purge(home: Home) -> None:
     for instance in home.path.glob(f"mounts/tracing/root/instances/localmodal-{home.tag}"):
         with contextlib.suppress(OSError):
             instance.rmdir()  # left by a server that was killed; the kernel's own, and no folder to empty
-    for mount in sorted((home.path / "mounts").glob("*/root")):
-        with contextlib.suppress(subprocess.CalledProcessError):
-            if mount.is_mount():
-                subprocess.run(["umount", str(mount)], check=True)
+    for mount in [home.path / VIEW, *sorted((home.path / "mounts").glob("*/root"))]:
+        subprocess.run(["umount", str(mount)], capture_output=True)  # most are not mounted any more
     shutil.rmtree(home.path)
 
 

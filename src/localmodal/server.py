@@ -107,7 +107,9 @@ class LocalModal:
         self._stops.append(_async(watcher.close))
         layers = Layers(home)
         containers = Containers(podman, home.folder("run"))
-        engine = Engine(containers, ImageLayers(podman), layers, network, spawner, watcher)
+        image_layers = ImageLayers(home, podman)
+        self._stops.append(image_layers.close)
+        engine = Engine(containers, image_layers, layers, network, spawner, watcher)
 
         injection = Injection(home)
         delay = TunnelDelay(home.tag, network.holds_port)

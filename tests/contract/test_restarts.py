@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import modal
@@ -119,3 +120,30 @@ def test_one_snapshot_for_one_id(
     assert other.snapshot_filesystem().object_id != first
     for running in (sandbox, other):
         running.terminate()
+
+
+def test_podman_may_let_go_of_its_store(
+    app: modal.App, image: modal.Image, localmodal_server: LocalModalServer
+) -> None:
+    """podman binds its storage over itself while it runs; a mount whose layers were found through that bind fails
+    when podman ends meanwhile."""
+    sandbox = modal.Sandbox.create("sleep", "300", app=app, image=image, experimental_options=OPTIONS)
+    assert sandbox.exec("true").wait() == 0
+    home = localmodal_server.home
+    root = f" {home}/mounts/{sandbox.object_id}/root "
+    mount = next(line for line in Path("/proc/self/mountinfo").read_text().splitlines() if root in line)
+    lowers = mount.split("lowerdir=")[1].split(",")[0].split(":")
+    assert len(lowers) >= 1
+    for lower in lowers:
+        assert mount_id(home / "layers" / lower) == mount_id(home / "store"), lower
+    assert not os.access(home / "store", os.W_OK)
+    sandbox.terminate()
+
+
+def mount_id(path: Path) -> str:
+    """The kernel's number of the mount through which `path` is reached."""
+    descriptor = os.open(path, os.O_PATH)
+    try:
+        return Path(f"/proc/self/fdinfo/{descriptor}").read_text().split("mnt_id:")[1].split()[0]
+    finally:
+        os.close(descriptor)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from localmodal import ids
 from localmodal.engine import merge
+from localmodal.engine.run import run
 from localmodal.errors import Internal, ResourceExhausted
 from localmodal.home import Home
 
@@ -58,7 +59,7 @@ class Layers:
         options = f"lowerdir={':'.join(lower)},upperdir=../mounts/{key}/upper,workdir=../mounts/{key}/work,{_OPTIONS}"
         if len(options) >= PAGE_BYTES:
             raise ResourceExhausted(f"the image has {len(lower)} layers, more than one mount can hold")
-        await _run("mount", "-t", "overlay", "overlay", "-o", options, str(folder / "root"), cwd=self._layers)
+        await run("mount", "-t", "overlay", "overlay", "-o", options, str(folder / "root"), cwd=self._layers)
         return folder / "root"
 
     def keep(self, key: str, name: str) -> None:
@@ -80,7 +81,7 @@ class Layers:
         The caller keeps programs from writing meanwhile.
         """
         async with self._new() as (name, folder):
-            await _run("cp", "-a", "--reflink=auto", f"{self._mounts / key / 'upper'}/.", str(folder))
+            await run("cp", "-a", "--reflink=auto", f"{self._mounts / key / 'upper'}/.", str(folder))
         return name
 
     async def merge(self, names: Sequence[str]) -> str:
@@ -105,7 +106,7 @@ class Layers:
     async def put(self, names: Sequence[str], target: Path) -> None:
         """Puts the layers `names`, oldest first, on a folder that is a layer itself, such as podman's."""
         folders = [str(self._layers / name) for name in names]
-        await _run(sys.executable, "-I", "-S", merge.__file__, str(target), *folders)
+        await run(sys.executable, "-I", "-S", merge.__file__, str(target), *folders)
 
     async def discard(self, key: str) -> None:
         """Ends the mount of `key` and removes what was written and not kept. A missing one is no error."""
@@ -114,7 +115,7 @@ class Layers:
             return
         async with self._unmounting:
             if (folder / "root").is_mount():
-                await _run("umount", str(folder / "root"))
+                await run("umount", str(folder / "root"))
         await remove_tree(folder)
 
     async def remove(self, names: Sequence[str]) -> None:
@@ -132,19 +133,4 @@ async def remove_tree(path: Path) -> None:
     """Removes a folder and all in it, off the event loop, but nothing that is mounted there. A missing one is no
     error."""
     if path.exists():
-        await _run("rm", "-rf", "--one-file-system", str(path))
-
-
-async def _run(*argv: str, cwd: Path | None = None) -> str:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*argv, cwd=cwd, stdout=pipe, stderr=pipe)
-    try:
-        stdout, stderr = await process.communicate()
-    except asyncio.CancelledError:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-        raise
-    if process.returncode:
-        raise Internal(f"{argv[0]} ended with {process.returncode}: {stderr.decode(errors='replace').strip()[-500:]}")
-    return stdout.decode(errors="replace")
+        await run("rm", "-rf", "--one-file-system", str(path))
