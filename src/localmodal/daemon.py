@@ -20,7 +20,7 @@ from typing import Any
 from localmodal.engine.containers import Process
 from localmodal.engine.image_layers import VIEW
 from localmodal.engine.images import BASE_LABEL
-from localmodal.engine.podman import LABEL, Podman, image_store
+from localmodal.engine.podman import IMAGES, LABEL, Podman, image_store
 from localmodal.engine.tunnel_delay import TunnelDelay
 from localmodal.home import Home
 
@@ -191,18 +191,20 @@ async def _purge_podman(home: Home) -> None:
     if containers:
         await podman.run("rm", "--force", "--time", "0", *containers)
     async with image_store(removing=True):
-        await _remove_images(podman, mine)
+        # By their names: an image may be another home's too.
+        named = (await podman.run("images", "--format", "{{.Repository}}:{{.Tag}}")).text.split()
+        await _remove_images(podman, [name for name in named if name.startswith(f"{podman.images}:")])
     network = f"localmodal-{home.tag}"
     if not (await podman.run("network", "exists", network, check=False)).code:
         await podman.run("network", "rm", network)
     async with image_store(removing=True):
-        others = (await podman.run("images", "--quiet", "--filter", f"label={LABEL}")).text
+        others = (await podman.run("images", "--quiet", "--filter", f"reference={IMAGES}/*")).text
         others += (await podman.run("ps", "--all", "--quiet", "--filter", f"label={LABEL}")).text
         if not others:
-            await _remove_images(podman, f"label={BASE_LABEL}")
+            bases = ("images", "--all", "--quiet", "--no-trunc", "--filter", f"label={BASE_LABEL}")
+            await _remove_images(podman, (await podman.run(*bases)).text.split())
 
 
-async def _remove_images(podman: Podman, which: str) -> None:
-    images = (await podman.run("images", "--all", "--quiet", "--no-trunc", "--filter", which)).text.split()
+async def _remove_images(podman: Podman, images: list[str]) -> None:
     if images:
         await podman.run("rmi", "--force", "--ignore", *dict.fromkeys(images))

@@ -124,7 +124,7 @@ class LocalModal:
         mounts = MountsBackend(store, home, blobs)
         volumes = VolumesBackend(*(store, home, environments, mounts, layers, Syncs(home.folder("mounts"), home.tag)))
         builder = Builder(podman, BaseImages(podman))
-        images = ImagesBackend(store, podman, builder, home.tag, secrets, mounts, layers)
+        images = ImagesBackend(store, podman, builder, secrets, mounts, layers)
         self._stops.append(images.stop)
         table = SandboxTable(store)
         images.disk.in_use = table.images

@@ -107,7 +107,7 @@ async def _chain(home: Home) -> None:
     for _ in range(4):
         change(base, choice, 0)
     table = ImageTable(Store(home.path / "state.sqlite"))
-    disk = ImageDisk(table, Podman(home), layers, home.tag)
+    disk = ImageDisk(table, Podman(home), layers)
     image = Image(id="im-0", podman_ref="localhost/localmodal/none")
     table.add_built(image, "", "")
     shown = {image.id: listing(base)}

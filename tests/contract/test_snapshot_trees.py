@@ -74,6 +74,7 @@ def test_as_if_the_power_was_cut(app: modal.App, tools: modal.Image) -> None:
     sandbox = modal.Sandbox.create("sh", "/trees/write.sh", app=app, image=tools, experimental_options=options)
     sandbox.exec("sh", "-c", "until test -e /begun; do sleep 0.05; done").wait()
     snapshots = [sandbox.snapshot_filesystem(ttl=None) for _ in range(3)]
+    assert sandbox.exec("sh", "/trees/goes-on.sh").wait() == 0
     sandbox.terminate()
     snapshots.append(sandbox._experimental_get_exit_snapshot())
     commits = []

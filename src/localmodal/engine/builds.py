@@ -29,7 +29,8 @@ _CA_VARIABLES = (
     *("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT"),
     *("NODE_EXTRA_CA_CERTS", "npm_config_cafile", "GIT_SSL_CAINFO"),
 )
-_CA_ARGUMENTS = Instruction("ARG", (), " ".join(_CA_VARIABLES))
+# Whether a step need not be done again is decided by its text: what it made of a secret is for its own home alone.
+_HOME_VARIABLE = "LOCALMODAL_TAG"
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 _FROM = re.compile(r"(\S+)(?:\s+AS\s+(\S+))?$", re.IGNORECASE)
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
@@ -83,7 +84,7 @@ class Builder:
             arguments = ["--build-context", f"{dockerfile.HEREDOCS}={heredocs}"] if files else []
             arguments += ["--file", str(folder / "Dockerfile"), *self._mounts(folder, build)]
             (folder / "Dockerfile").write_text("".join(f"{instruction}\n" for instruction in instructions))
-            await self._run(build, [*arguments, str(context)], _Steps(instructions), log)
+            await self._run(build, [*arguments, str(context)], _Steps(instructions, _arguments(build)), log)
 
     async def _translate(self, build: Build, log: Log) -> tuple[list[Instruction], dict[str, bytes]]:
         """The instructions with each base named as podman knows it, here-documents as files of their own context."""
@@ -98,8 +99,7 @@ class Builder:
             if instruction.keyword == "FROM":
                 before_from = False
                 done.append(await self._with_base(instruction, build, outside, names, log))
-                if _ca_bundle():
-                    done.append(_CA_ARGUMENTS)
+                done += _arguments(build)
                 continue
             if before_from:
                 outside |= stage.variables
@@ -146,6 +146,7 @@ class Builder:
             for name in _CA_VARIABLES:
                 arguments += ["--build-arg", f"{name}={_CA_INSIDE}"]
         if build.secrets:
+            arguments += ["--build-arg", f"{_HOME_VARIABLE}={self._podman.tag}"]
             private = folder / "secrets"
             private.mkdir(mode=0o700)
             lines = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in build.secrets.items())
@@ -162,7 +163,7 @@ class Builder:
     async def _run(self, build: Build, arguments: list[str], steps: _Steps, log: Log) -> None:
         # The other format knows no SHELL.
         options = ["--format", "docker", "--layers", "--network", "host"]
-        options += ["--tag", build.tag, "--label", self._podman.label]
+        options += ["--tag", build.tag]
         process = await self._podman.spawn(
             *("build", *options, *arguments),
             stdin=asyncio.subprocess.DEVNULL,
@@ -192,15 +193,21 @@ class Builder:
             raise BuildFailed(f"step {step or '1'} failed:\n{reason}" if step else reason)
 
 
+def _arguments(build: Build) -> list[Instruction]:
+    """The build arguments that each stage gets from us."""
+    names = [*(_CA_VARIABLES if _ca_bundle() else ()), *([_HOME_VARIABLE] if build.secrets else ())]
+    return [Instruction("ARG", (), " ".join(names))] if names else []
+
+
 class _Steps:
     """Numbers steps as the Dockerfile has them: those that were added here do not count."""
 
-    def __init__(self, instructions: Sequence[Instruction]) -> None:
+    def __init__(self, instructions: Sequence[Instruction], added: Sequence[Instruction]) -> None:
         self._numbers: dict[tuple[int, int], int] = {}
         stage = step = self._total = 0
         for instruction in instructions:
             stage, step = (stage + 1, 1) if instruction.keyword == "FROM" else (stage, step + 1)
-            if stage and instruction is not _CA_ARGUMENTS:
+            if stage and instruction not in added:
                 self._total += 1
                 self._numbers[stage, step] = self._total
 

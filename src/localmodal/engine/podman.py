@@ -18,6 +18,7 @@ from localmodal.errors import Internal
 from localmodal.home import Home
 
 LABEL = "localmodal.home"
+IMAGES = "localhost/localmodal"
 _STORE_LOCK = Path("/run/localmodal-images.lock")
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
@@ -60,15 +61,26 @@ class PodmanFailed(Internal):
 
 
 class Podman:
-    """Runs podman for one home. Everything that it makes carries the label ``localmodal.home=<tag>``."""
+    """Runs podman for one home. The containers and networks that it makes carry the label ``localmodal.home=<tag>``,
+    its images are named `images`; an image of the same steps is one image, whatever home it was built in."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
         self._config = home.path / "containers.conf"
 
     @property
+    def tag(self) -> str:
+        """What tells the home's things from those of others."""
+        return self._home.tag
+
+    @property
     def label(self) -> str:
-        return f"{LABEL}={self._home.tag}"
+        return f"{LABEL}={self.tag}"
+
+    @property
+    def images(self) -> str:
+        """The repository of the home's images in podman's store."""
+        return f"{IMAGES}/{self.tag}"
 
     def environment(self) -> dict[str, str]:
         """The environment that podman and buildah must run with."""

@@ -65,16 +65,14 @@ class ImagesBackend:
         store: Store,
         podman: Podman,
         builder: Builder,
-        tag: str,
         secrets: SecretsBackend,
         mounts: MountsBackend,
         layers: Layers,
     ) -> None:
         self._table = ImageTable(store)
-        self.disk = ImageDisk(self._table, podman, layers, tag)
+        self.disk = ImageDisk(self._table, podman, layers)
         self._podman = podman
         self._builder = builder
-        self._tag = tag
         self._secrets = secrets
         self._mounts = mounts
         self._layers = layers
@@ -204,7 +202,7 @@ class ImagesBackend:
             build.wake()
 
     async def _run(self, build: RunningBuild, definition: Definition, key: str) -> None:
-        ref = f"localhost/localmodal/{self._tag}:{build.image_id}"
+        ref = f"{self._podman.images}:{build.image_id}"
         bases = {name: await self._podman_base(self.get(base)) for name, base in definition.bases.items()}
         files = self._mounts.files(definition.context_mount_id) if definition.context_mount_id else []
         secrets: dict[str, str] = {}
@@ -238,7 +236,7 @@ class ImagesBackend:
         """What podman calls `image`. One with layers of its own is made known to podman first, once."""
         if not image.layers:
             return image.podman_ref
-        ref = flat_ref(self._tag, image.id)
+        ref = flat_ref(self._podman, image.id)
         if not (await self._podman.run("image", "exists", ref, check=False)).code:
             return ref
         async with image_store():

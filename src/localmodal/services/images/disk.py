@@ -27,11 +27,10 @@ _LOOK_S = 60.0
 class ImageDisk:
     """Frees and merges the layers of one home."""
 
-    def __init__(self, table: ImageTable, podman: Podman, layers: Layers, tag: str) -> None:
+    def __init__(self, table: ImageTable, podman: Podman, layers: Layers) -> None:
         self._table = table
         self._podman = podman
         self._layers = layers
-        self._tag = tag
         self._held: list[Image] = []
         self._merging = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +71,7 @@ class ImageDisk:
             kept = {layer for other in needed for layer in other.layers}
             await self._layers.remove([layer for layer in image.layers if layer not in kept])
             refs = {other.podman_ref for other in needed}
-            flat = flat_ref(self._tag, image.id)
+            flat = flat_ref(self._podman, image.id)
             gone = [ref for ref in (image.podman_ref, flat) if ref not in refs]
             if image.id not in {other.id for other in needed}:
                 # Images of podman's that others were built from keep what those need, without a name.
@@ -145,6 +144,6 @@ class ImageDisk:
                 continue
 
 
-def flat_ref(tag: str, image_id: str) -> str:
+def flat_ref(podman: Podman, image_id: str) -> str:
     """What podman calls an image whose layers were made known to it, so that others can be built on it."""
-    return f"localhost/localmodal/{tag}:flat-{image_id}"
+    return f"{podman.images}:flat-{image_id}"
