@@ -73,15 +73,16 @@ def _files_with(value: str, *folders: Path) -> set[Path]:
     return {Path(line) for line in done.stdout.splitlines()}
 
 
-def _built(server: LocalModalServer) -> tuple[str, list[Path]]:
-    """Of all images that the server has built, the steps between included: their description and history in full, and
-    the folders of their layers."""
-    label = f"label=localmodal.home={Home(server.home).tag}"
-    listed = ["podman", "images", "--all", "--quiet", "--no-trunc", "--filter", label]
-    ids = set(subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split())
-    shown = subprocess.run(["podman", "image", "inspect", *ids], capture_output=True, text=True, check=True).stdout
+def _built(server: LocalModalServer) -> tuple[str, set[Path]]:
+    """Of all images that the server has built: their description and history in full, and the folders of their
+    layers, those of the steps between included."""
+    listed = ["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"]
+    names = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+    mine = [name for name in names if name.startswith(f"localhost/localmodal/{Home(server.home).tag}:")]
+    shown = subprocess.run(["podman", "image", "inspect", *mine], capture_output=True, text=True, check=True).stdout
     assert '"History"' in shown
-    return shown, [Path(folder) for folder in {image["GraphDriver"]["Data"]["UpperDir"] for image in json.loads(shown)}]
+    data = [image["GraphDriver"]["Data"] for image in json.loads(shown)]
+    return shown, {Path(folder) for one in data for folder in (one["UpperDir"], *one["LowerDir"].split(":"))}
 
 
 def test_the_two_examples_of_the_spec(user: User, tmp_path: Path) -> None:

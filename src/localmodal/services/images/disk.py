@@ -71,12 +71,16 @@ class ImageDisk:
             kept = {layer for other in needed for layer in other.layers}
             await self._layers.remove([layer for layer in image.layers if layer not in kept])
             refs = {other.podman_ref for other in needed}
-            flat = flat_ref(self._podman, image.id)
-            gone = [ref for ref in (image.podman_ref, flat) if ref not in refs]
             if image.id not in {other.id for other in needed}:
-                # Images of podman's that others were built from keep what those need, without a name.
-                async with image_store(removing=True):
-                    await self._podman.run("rmi", "--ignore", *gone, check=False)
+                for ref in {image.podman_ref, flat_ref(self._podman, image.id)} - refs:
+                    await self._remove(ref)
+
+    async def _remove(self, ref: str) -> None:
+        """Takes a name from an image of podman's; what others were built from stays, without one."""
+        # Most have no image of podman's own, and then nobody's build need be waited for.
+        if not (await self._podman.run("image", "exists", ref, check=False)).code:
+            async with image_store(removing=True):
+                await self._podman.run("rmi", "--ignore", ref, check=False)
 
     def added(self, image: Image) -> None:
         """To be told of each new snapshot."""
