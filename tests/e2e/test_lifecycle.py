@@ -59,14 +59,19 @@ def sandbox_processes(home: Path, sandbox_id: str) -> list[int]:
     return sorted((int(word) for word in shown.split()[1:]), reverse=True)
 
 
-def test_idle(user: User) -> None:
-    """Also without network; looking at it does not keep it awake, and an attached person does."""
+def test_idle(user: User, terminal: Terminal) -> None:
+    """Also without network; looking at it does not keep it awake. Whoever attaches brings it back."""
     options = ("--idle-mode", "ssh", "--idle-timeout", "3s", "--type", "command")
     user.mngr("create", "idle", "-b", "offline", *options, "--", "while sleep 1; do echo noise; done")
     user.mngr("exec", "idle", NOTE)
     found = ended(user, "idle")
     assert (found["state"], found["reason"]) == ("PAUSED", "idle for 3s")
-    comes_back(user, "idle")
+    assert user.text("wait", "idle", "--for", "stopped", "--timeout", "60") == "idle is STOPPED\n"
+    assert b"will not be WAITING" in user.mngr("wait", "idle", "--timeout", "60", check=1).stderr
+    terminal.type("clear; mngr connect idle", "Enter")
+    terminal.until("mngr: idle is PAUSED; starting it")
+    terminal.until("noise")
+    assert user.text("exec", "idle", "cat note") == "precious\n"
 
 
 def test_an_attached_person_is_not_cut_off(user: User, terminal: Terminal) -> None:
