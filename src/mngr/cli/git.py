@@ -44,7 +44,7 @@ def _ways(verb: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
 def pull(output: Output, agent: str, extra: tuple[str, ...], way: str) -> int:
     """Fetch AGENT's branch and merge it into yours.
 
-    Ends with git's own exit code. Conflicts are in your work tree as after any git merge; uncommitted work of yours is
+    Commits of submodules come with it; git checks them out when you say so: git submodule update. Ends with git's own exit code. Conflicts are in your work tree as after any git merge; uncommitted work of yours is
     never overwritten. What the agent has not committed stays with it, and you are told so.
     """
     render.check_format(output.form)
@@ -52,6 +52,9 @@ def pull(output: Output, agent: str, extra: tuple[str, ...], way: str) -> int:
     if moved.there.changes and not output.quiet:
         count = len(moved.there.changes)
         print(f"mngr: {count} uncommitted change(s) of {agent} stay there; see: mngr git diff {agent}", file=sys.stderr)
+    if moved.submodules and not output.quiet:
+        names = ", ".join(moved.submodules)
+        print(f"mngr: {names}: at new commits, which are here; check them out: git submodule update", file=sys.stderr)
     return _moved(output, "pull", moved, f"fetched {agent} to mngr/{moved.there.agent.name}" if way == "ref" else "")
 
 
@@ -137,6 +140,8 @@ def _moved(output: Output, action: str, moved: Moved, human: str) -> int:
         "uncommitted": len(moved.there.changes),
         "exit_code": moved.exit_code,
     }
+    if action == "pull":
+        value["submodules"] = list(moved.submodules)
     render.result({"git": value}, output.form, "" if output.quiet else human)
     return moved.exit_code
 

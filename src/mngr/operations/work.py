@@ -12,10 +12,10 @@ from pathlib import Path
 from mngr.errors import HostCommandFailed, MngrError, UsageError
 from mngr.hosts import git, ssh
 from mngr.models import Agent
+from mngr.operations import submodules
 from mngr.operations.finding import reach
 
 _WAYS = {"merge": ("merge", "--no-edit"), "rebase": ("rebase",), "ref": ()}
-# Everything in the work tree as a commit of its own: neither the agent's index nor its branch is touched.
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,14 @@ class There:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a pull or push did: git's own exit code, and where the receiving branch was and is."""
+    """What a pull or push did: git's own exit code, where the receiving branch was and is, and (of a pull) which
+    submodules it has at other commits now."""
 
     there: There
     exit_code: int
     before: str
     after: str
+    submodules: tuple[str, ...] = ()
 
 
 def reference(agent: Agent) -> str:
@@ -69,8 +71,9 @@ def look(name: str) -> There:
 
 
 def fetch(there: There, *, work_tree: bool = False) -> str:
-    """Brings the agent's commits here; the id of its newest. With `work_tree` this is a commit of all that its work
-    folder holds now. Nothing of ours but the ref of `reference` changes. Raises `GitFailed`."""
+    """Brings the agent's commits here, those of its submodules too; the id of its newest. With `work_tree` this is a
+    commit of all that its work folder holds now. Nothing of ours but the ref of `reference` changes. Raises
+    `GitFailed`."""
     top = here()
     newest = there.commit
     if work_tree and there.changes:
@@ -83,7 +86,10 @@ def fetch(there: There, *, work_tree: bool = False) -> str:
     known = [f"+HEAD:{reference(there.agent)}"] if there.commit else []
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", "--update-shallow")
     git.run(top, "fetch", *options, there.url, *known, *wanted, environment=git.environment(there.target))
-    return newest if wanted else git.commit(top, reference(there.agent))
+    if not wanted:
+        newest = git.commit(top, reference(there.agent))
+    submodules.fetch(there.target, there.agent, top, newest, reference(there.agent))
+    return newest
 
 
 def pull(name: str, way: str, extra: Sequence[str]) -> Moved:
@@ -100,7 +106,8 @@ def pull(name: str, way: str, extra: Sequence[str]) -> Moved:
         words = [*_WAYS[way], *extra]
         words += ["-m", f"Merge the work of agent {there.agent.name}"] if way == "merge" and before else []
         code = show(top, *words, reference(there.agent))
-    return Moved(there, code, before, git.commit(top, "HEAD"))
+    after = git.commit(top, "HEAD")
+    return Moved(there, code, before, after, submodules.changed(top, before, after) if after != before else ())
 
 
 def push(name: str, way: str, extra: Sequence[str]) -> Moved:
@@ -116,6 +123,7 @@ def push(name: str, way: str, extra: Sequence[str]) -> Moved:
     ref = "refs/remotes/mngr/from-here"
     options = ("--quiet", "--no-verify", "--recurse-submodules=no", "--no-follow-tags")
     git.run(top, "push", *options, there.url, f"+{ours}:{ref}", environment=git.environment(there.target))
+    submodules.push(there.target, there.agent, top, ours, ref)
     if not _WAYS[way]:
         return Moved(there, 0, there.commit, there.commit)
     words = [*_WAYS[way], *extra]
