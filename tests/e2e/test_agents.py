@@ -23,7 +23,12 @@ def test_exec_in_every_manner(user: User) -> None:
     assert slow.stdout == b"before\n"
     assert user.mngr("exec", "ex", "ps -e -o args | grep -c '[s]leep 99'", check=None).stdout == b"0\n"
     assert user.text("exec", "-t", "ex", "test -t 0 && echo terminal").strip() == "terminal"
-    assert b"no agent named 'git'" in user.mngr("exec", "ex", "git", "checkout", "--", "x", check=5).stderr
+    # A -- of the command's own is left to it, as ssh does.
+    user.mngr("exec", "ex", "rm README.md; touch ./-x")
+    user.mngr("exec", "ex", "git", "checkout", "-q", "--", "README.md")
+    assert user.text("exec", "--cwd", ".", "ex", "ls", "--", "-x", "README.md") == "-x\nREADME.md\n"
+    assert user.text("exec", "--all", "ls", "--", "-x") == "ex| -x\n"
+    assert b"no agent named 'nobody'" in user.mngr("exec", "ex", "ex", "nobody", "--", "true", check=5).stderr
     assert b"there is no command" in user.mngr("exec", "ex", check=2).stderr
     # Addresses say where an agent is.
     assert user.text("exec", "ex@ex.modal", "echo here") == "here\n"
@@ -104,7 +109,8 @@ def test_everything_an_agent_can_be_given(user: User, tmp_path: Path) -> None:
         (["x", "shell", "--upload-file", "nowhere:/x"], "--upload-file nowhere:/x: there is no nowhere"),
         (["x", "shell", "--upload-file", "README.md"], "must be LOCAL:REMOTE"),
         (["x", "shell", "--message", "a", "--message-file", "b"], "can not both be given"),
-        (["x", "shell", "--snapshot", "im-1", "--env", "A=b"], "can not be given"),
+        (["x", "shell", "--snapshot", "im-1", "--branch", "b", "--host", "y"], "without --host, --branch"),
+        (["x", "shell", "--snapshot", "im-1", "-b", "cpu=2"], "nothing can be said of it: cpu=2"),
         (["x", "loop"], "is its own parent: loop -> loop"),
     ],
 )

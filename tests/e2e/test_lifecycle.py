@@ -99,14 +99,21 @@ def test_all_agents_gone(user: User) -> None:
 
 
 def test_destroy_with_kept_snapshot(user: User) -> None:
-    user.mngr("create", "old", "--type", "command", "--", "sleep 1000")
+    user.mngr("create", "old", "--env", "OLD=1", "--label", "a=1", "--type", "command", "--", "sleep 1000")
     user.mngr("exec", "old", NOTE)
     user.mngr("destroy", "old", "--keep-snapshots", "--force")
     assert user.listed() == {}
     kept = json.loads(user.text("snapshot", "list", "old", "--format", "json"))["snapshots"]
     assert [one["kind"] for one in kept] == ["exit"]
-    user.mngr("create", "new", "--snapshot", kept[0]["id"])
-    assert user.text("exec", "new", "cat note; git branch --show-current") == "precious\nmngr/new\n"
+    # The same agent, given more; and another one, with nothing but the files.
+    user.mngr("create", "new", "--snapshot", kept[0]["id"], "--env", "NEW=2", "--label", "b=2")
+    shown = user.text("exec", "new", "cat note; git branch --show-current; echo $OLD$NEW $MNGR_AGENT_NAME")
+    assert shown == "precious\nmngr/new\n12 new\n"
+    assert (user.listed()["new"]["labels"], user.listed()["new"]["command"]) == ({"a": "1", "b": "2"}, "sleep 1000")
+    user.mngr("create", "other", "shell", "--snapshot", kept[0]["id"], "--env", "NEW=2")
+    user.mngr("wait", "other", "--timeout", "60")
+    assert user.text("exec", "other", "cat note; echo $OLD$NEW $PWD") == "precious\n2 /work/old\n"
+    assert (user.listed()["other"]["labels"], user.listed()["other"]["type"]) == ({}, "shell")
     user.mngr("snapshot", "destroy", "old", "--all-snapshots", "--force")
     assert user.text("snapshot", "list", "--format", "{id}") == ""
 

@@ -44,8 +44,9 @@ def _ways(verb: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
 def pull(output: Output, agent: str, extra: tuple[str, ...], way: str) -> int:
     """Fetch AGENT's branch and merge it into yours.
 
-    Commits of submodules come with it; git checks them out when you say so: git submodule update. Ends with git's own exit code. Conflicts are in your work tree as after any git merge; uncommitted work of yours is
-    never overwritten. What the agent has not committed stays with it, and you are told so.
+    Ends with git's own exit code. Conflicts are in your work tree as after any git merge; uncommitted work of yours is
+    never overwritten. What the agent has not committed stays with it, and you are told so. Commits of submodules come
+    with the project's; git checks them out when you say so: git submodule update.
     """
     render.check_format(output.form)
     moved = work.pull(agent, way, extra)

@@ -224,9 +224,7 @@ def raw_transcript(name: str, progress: Progress) -> tuple[str, bytes]:
 
 
 def _type_of(agent: Agent) -> AgentType:
-    """The type of an agent; one that the settings no longer have is as a command is."""
-    settings = config.load()
-    return registry.agent_type(agent.type if agent.type in registry.names(settings) else "command", settings)
+    return registry.known_type(agent.type, config.load())
 
 
 def _kept_transcript(host: Host, agent: Agent) -> bytes:
