@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import User
+from tests.conftest import Terminal, User
 
 
 def state(user: User, name: str) -> object:
@@ -51,6 +51,10 @@ def test_everything_an_agent_can_be_given(user: User, tmp_path: Path) -> None:
     (tmp_path / "tool.sh").write_text("#!/bin/sh\necho a tool\n")
     (tmp_path / "tool.sh").chmod(0o755)
     (tmp_path / "task").write_text("the task\nin two lines")
+    (user.project / ".mngr").mkdir()
+    (user.project / ".mngr" / "settings.toml").write_text('[agent_types.command]\nforward = ["BY_PROJECT"]\n')
+    asked = user.mngr("create", "not-yet", "--", "x", check=2)
+    assert b'agent_types.command.forward = ["BY_PROJECT"]; if that is meant, add --yes' in asked.stderr
     made = json.loads(
         user.mngr(
             *("create", "--in", "modal", "--format", "json", "--yes", "--label", "team=red"),
@@ -60,13 +64,14 @@ def test_everything_an_agent_can_be_given(user: User, tmp_path: Path) -> None:
             *("--extra-provision-command", 'echo "$TOKEN at $(pwd)" >prepared'),
             *("--", "cat >told; sleep 1000"),
             MINE=f"{secret}-mine",
+            BY_PROJECT="forwarded",
         ).stdout
     )["agent"]
     name = made["name"]
     assert made["labels"] == {"team": "red"}
     assert (made["type"], made["work_dir"]) == ("command", f"/work/{name}")
-    seen = user.text("exec", name, 'echo "$BOTH|$TOKEN|$FROM_FILE|$OTHER|$MINE"').strip()
-    assert seen == f"pair|{secret}|two words|{secret}-file|{secret}-mine"
+    seen = user.text("exec", name, 'echo "$BOTH|$TOKEN|$FROM_FILE|$OTHER|$MINE|$BY_PROJECT"').strip()
+    assert seen == f"pair|{secret}|two words|{secret}-file|{secret}-mine|forwarded"
     assert user.text("exec", name, "tool; sh deep/er/tool.sh; cat prepared") == (
         f"a tool\na tool\n{secret} at /work/{name}\n"
     )
@@ -90,6 +95,30 @@ def test_everything_an_agent_can_be_given(user: User, tmp_path: Path) -> None:
     assert state(user, name) == "RUNNING"
     # A variable that is there after a start too.
     assert user.text("exec", name, "echo $TOKEN") == f"{secret}\n"
+
+
+def test_what_create_asks(user: User, terminal: Terminal) -> None:
+    """The settings of a repository are asked about once; each time, whether very much is meant to be sent."""
+    settings = user.project / ".mngr" / "settings.toml"
+    settings.parent.mkdir()
+    settings.write_text('[providers.modal]\ndefault_cpu = 2\ndefault_secret = ["keys"]\n')
+    with (user.project / "big").open("wb") as file:
+        file.truncate(2_000_000_000)
+    terminal.type("mngr create x shell; echo ended with $?", "Enter")
+    terminal.until(
+        "settings of this repository decide what the agent runs and gets of yours: providers.modal.default_se"
+    )
+    terminal.until("Go on? [y/N]")
+    terminal.type("y", "Enter")
+    terminal.until("Go on? [y/N]: y")
+    terminal.until(f"{user.project} is a folder with files that are in no commit, more than 2.0 GB"[:110])
+    terminal.type("n", "Enter")
+    terminal.until("ended with 130")
+    refused = user.mngr("create", "x", "shell", check=2)
+    assert b"with files that are in no commit, more than 2.0 GB, which would be sent" in refused.stderr
+    refused = user.mngr("create", "x", "shell", check=2, HOME=str(user.project))
+    assert b"is not a project's folder; all that is in it would be sent; if that is meant, add --yes" in refused.stderr
+    assert user.listed() == {}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from mngr.cli.app import Output, common_options
 from mngr.cli.steps import with_steps
 from mngr.errors import UsageError
 from mngr.models import IdleMode
+from mngr.operations import consent
 from mngr.operations.create import Request, create, create_on
 from mngr.operations.talking import first_message, reuse
 
@@ -117,6 +118,10 @@ def command(
     if existing is not None:
         made = existing
     else:
+        create_extras.confirm(consent.of_settings(), yes=about.yes)
+        if not snapshot:
+            wanted = consent.of_project(source, unclean=travel.unclean is not False, ignored=travel.ignored)
+            create_extras.confirm(wanted, yes=about.yes)
         request = Request(
             name, agent_type, provider, arguments, build_words, source.absolute(), policy, travel, about.extras
         )
