@@ -15,7 +15,7 @@ def state(user: User, name: str) -> object:
 
 
 def test_exec_in_every_manner(user: User) -> None:
-    user.mngr("create", "ex", "-q", "--", "sleep 1000")
+    user.mngr("create", "ex@.modal", "-q", "--", "sleep 1000")
     assert user.text("exec", "--cwd", "/tmp", "ex", "pwd") == "/tmp\n"
     assert user.text("exec", "ex", "--cwd", "..", "--", "pwd") == "/work\n"
     assert user.text("exec", "--user", "nobody", "ex", "whoami; echo $MNGR_AGENT_NAME") == "nobody\nex\n"

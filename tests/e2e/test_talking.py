@@ -114,10 +114,11 @@ def test_several_agents_at_once(talker: User) -> None:
         user.mngr("create", name, "stand-in", "-q", "--label", f"team={label}", "--label", "kind=x")
     user.mngr("create", "cmd", "-q", "--label", "team=red", "--", "sleep 1000")
     ids = {name: str(agent["id"]) for name, agent in user.listed().items()}
-    user.mngr("wait", "one", "two", "--timeout", "30")
+    both = "\n".join([ids["one"], ids["two"]]).encode()
+    user.mngr("wait", "-", "--timeout", "30", stdin=both)
 
     assert user.text("list", "--ids", "--waiting").split() == [ids["one"], ids["two"]]
-    user.mngr("message", "-", "go on", "--wait", stdin="\n".join([ids["one"], ids["two"]]).encode())
+    user.mngr("message", "-", "go on", "--wait", stdin=both)
     for name in ("one", "two"):
         assert user.text("exec", name, f"cat ~/.stand-in/{name}/messages/1") == "go on"
     assert user.text("list", "--label", "team=red", "--format", "{name}") == "one\ncmd\n"
@@ -134,6 +135,7 @@ def test_several_agents_at_once(talker: User) -> None:
     assert isinstance(user.listed()["one"]["idle_s"], float)
     assert b"no field 'nope'" in user.mngr("list", "--fields", "nope", check=2).stderr
 
+    assert user.mngr("exec", "-", "true", stdin=both).stdout == b""
     ran = user.mngr("exec", "one", "two", "--", "echo $MNGR_AGENT_NAME; pwd >&2")
     assert sorted(ran.stdout.splitlines()) == [b"one| one", b"two| two"]
     assert sorted(ran.stderr.splitlines()) == [b"one| /work/one", b"two| /work/two"]
@@ -145,6 +147,8 @@ def test_several_agents_at_once(talker: User) -> None:
     assert b"no agent named 'nobody'" in some.stderr
     user.mngr("stop", "-", stdin=user.mngr("list", "--ids", "--label", "kind=x").stdout)
     assert user.text("list", "--stopped", "--format", "{name}") == "one\ntwo\n"
+    user.mngr("start", "-", stdin=ids["two"].encode())
+    assert user.text("list", "--stopped", "--format", "{name}") == "one\n"
 
 
 def test_connect_holds_on(talker: User, terminal: Terminal) -> None:

@@ -142,6 +142,8 @@ def test_submodules_travel_as_they_are(user: User, tmp_path: Path) -> None:
     user.git("commit", "--quiet", "-am", "with a submodule")
     (user.project / "a lib" / "lib file").write_text("changed\n")
     (user.project / "a lib" / "in" / "ner" / "new").write_text("new\n")
+    user.git("config", "user.name", "Ada")
+    user.git("config", "user.email", "ada@example.com")
     user.mngr("create", "sub", "--", "sleep 1000")
     assert _there(user, "sub") == _here(user.project, set())
     status = user.text("exec", "sub", "git submodule status --recursive")
@@ -154,10 +156,8 @@ def test_submodules_travel_as_they_are(user: User, tmp_path: Path) -> None:
 
     # What is committed in them there comes back with the project's commits, to be checked out by git.
     save = "git add -A; git commit -qm"
-    there = f"cd 'a lib/in/ner'; {save} 'inner by agent'; cd ..; {save} 'lib by agent'; cd ..; {save} 'top by agent'"
+    there = f"cd 'a lib/in/ner'; {save} 'inner by agent'; cd ../..; {save} 'lib by agent'; cd ..; {save} 'top by agent'"
     user.mngr("exec", "sub", there)
-    user.git("config", "user.name", "Ada")
-    user.git("config", "user.email", "ada@example.com")
     pulled = user.mngr("git", "pull", "sub", "--format", "json")
     assert b"a lib: at new commits, which are here; check them out: git submodule update" in pulled.stderr
     assert json.loads(pulled.stdout)["git"]["submodules"] == ["a lib"]

@@ -221,7 +221,8 @@ def test_plain_ssh_by_name(user: User, terminal: Terminal, tmp_path: Path) -> No
 
 def test_names_labels_and_limits(user: User) -> None:
     user.mngr("create", "old", "--", "sleep 1000")
-    user.mngr("create", "taken", "--host", "old", "--", "sleep 1000")
+    user.mngr("create", "taken@old.modal", "--", "sleep 1000")
+    assert user.listed()["taken"]["host"] == user.listed()["old"]["host"]
     for name, code in (("taken", 2), ("no good", 2)):
         user.mngr("rename", "old", name, check=code)
     user.mngr("rename", "nobody", "new", check=3)

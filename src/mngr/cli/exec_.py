@@ -24,8 +24,10 @@ class _Exec(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         before, after = create_extras.split(args)
         ctx.allow_interspersed_args = False
-        given, words, _order = self.make_parser(ctx).parse_args(list(before))
-        if after and _begins_a_command(words, all_=bool(given.get("all_"))):
+        given, _rest, _order = self.make_parser(ctx).parse_args(list(before))
+        # click has a mark of its own for none at all.
+        words: tuple[str, ...] = given["words"] if isinstance(given["words"], tuple) else ()
+        if after and _begins_a_command(words, all_=given.get("all_") is True):
             rest = super().parse_args(ctx, before)
             ctx.meta["command"] = ()
             ctx.params["words"] = (*words, "--", *after)
