@@ -53,7 +53,7 @@ def test_commits_come_and_go(user: User) -> None:
     assert user.git("log", "-1", "--format=%s", "mngr/ann") == "agent: first\n"
     assert not (user.project / "work").exists()
     told = user.mngr("git", "pull", "ann")
-    assert b"1 uncommitted change(s) of ann stay there" in told.stderr
+    assert b"not fetched: 1 uncommitted change of ann" in told.stderr
     assert (user.project / "work").read_text() == "first\n"
     assert (user.project / "README.md").read_text() == "not committed\n"
     assert user.git("branch", "--show-current") == "main\n"
@@ -127,7 +127,7 @@ def test_files_come_and_go(user: User, terminal: Terminal) -> None:
     user.mngr(
         "exec", "fil", "mkdir -p result/built; echo 1 >result/one; echo 2 >result/two.log; echo 3 >result/built/x"
     )
-    assert user.text("pull", "fil", "result") == "1 file(s) sent\n"
+    assert user.text("pull", "fil", "result") == "1 file copied\n"
     assert [path.name for path in (project / "result").iterdir()] == ["one"]
     user.mngr("pull", "fil", "result", "--include-gitignored")
     assert (project / "result" / "built" / "x").read_text() == "3\n"

@@ -51,8 +51,8 @@ def pull(output: Output, agent: str, extra: tuple[str, ...], way: str) -> int:
     render.check_format(output.form)
     moved = work.pull(agent, way, extra)
     if moved.there.changes and not output.quiet:
-        count = len(moved.there.changes)
-        print(f"mngr: {count} uncommitted change(s) of {agent} stay there; see: mngr git diff {agent}", file=sys.stderr)
+        count = render.counted(len(moved.there.changes), "uncommitted change")
+        print(f"mngr: not fetched: {count} of {agent}; see: mngr git diff {agent}", file=sys.stderr)
     if moved.submodules and not output.quiet:
         names = ", ".join(moved.submodules)
         print(f"mngr: {names}: at new commits, which are here; check them out: git submodule update", file=sys.stderr)
@@ -118,7 +118,9 @@ def status(output: Output, agent: str) -> int:
     value = _value("status", there) | {"ahead": ahead, "behind": behind, "changes": list(there.changes)}
     lines = [f"branch {there.branch or f'none, at {there.commit[:12]}'}"]
     if apart is not None:
-        lines.append(f"{ahead} commit(s) that you do not have, {behind} of yours that it does not have")
+        lines.append(
+            f"{render.counted(ahead or 0, 'commit')} that you do not have, {behind} of yours that it does not have"
+        )
     lines += there.changes or ["nothing uncommitted"]
     render.result({"git": value}, output.form, "\n".join(lines))
     return 0

@@ -104,7 +104,8 @@ def pull(name: str, way: str, extra: Sequence[str]) -> Moved:
     code = 0
     if _WAYS[way]:
         words = [*_WAYS[way], *extra]
-        words += ["-m", f"Merge the work of agent {there.agent.name}"] if way == "merge" and before else []
+        if way == "merge" and not _is_forward(top, before, git.commit(top, reference(there.agent)), extra):
+            words += ["-m", f"Merge the work of agent {there.agent.name}"]
         code = show(top, *words, reference(there.agent))
     after = git.commit(top, "HEAD")
     return Moved(there, code, before, after, submodules.changed(top, before, after) if after != before else ())
@@ -127,10 +128,19 @@ def push(name: str, way: str, extra: Sequence[str]) -> Moved:
     if not _WAYS[way]:
         return Moved(there, 0, there.commit, there.commit)
     words = [*_WAYS[way], *extra]
-    words += ["-m", "Merge what was pushed"] if way == "merge" and there.commit else []
+    if way == "merge" and not _is_forward(top, there.commit, ours, extra):
+        words += ["-m", "Merge what was pushed"]
     done = ssh.run_script(there.target, "git-take.sh", there.agent.work_dir, way, *words, ref, timeout_s=600)
     sys.stderr.write(done.stderr.decode(errors="replace"))
     return Moved(there, done.exit_code, there.commit, done.stdout.decode().strip())
+
+
+def _is_forward(top: Path, before: str, after: str, extra: Sequence[str]) -> bool:
+    """Whether a merge only moves the branch on, to which git takes no message."""
+    if not before:
+        return True
+    ancestor = ("merge-base", "--is-ancestor", before, after)
+    return "--no-ff" not in extra and git.run(top, *ancestor, check=False).returncode == 0
 
 
 def show(top: Path, *words: str) -> int:
