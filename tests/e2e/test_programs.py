@@ -59,12 +59,15 @@ def test_the_real_programs(user: User, terminal: Terminal) -> None:
         assert "Said by the model." in user.text("capture", kind)
         user.mngr("message", kind, "thank you", "--wait", "--timeout", "2m")
         assert "thank you" in user.text("capture", kind, "--history")
-    for kind in ("claude", "codex"):
+    for kind in ("claude", "codex", "gemini"):
         said = json.loads(user.text("transcript", kind, "--format", "json"))["transcript"]
         spoken = [(one["role"], one["text"]) for one in said if one["role"] in ("user", "assistant")]
         assert spoken[0] == ("user", "please\nrun it")
         assert spoken[-2:] == [("user", "thank you"), ("assistant", "Said by the model.")]
         assert "touch made-by-the-model" in next(one["text"] for one in said if one["role"] == "tool")
+    # Also of one that no hook tells of, when nothing runs any more.
+    user.mngr("stop", "gemini", "opencode")
+    assert "assistant: Said by the model." in user.text("transcript", "gemini")
     # Without a key a program shows its own login screen, and connect reaches it.
     user.mngr("create", "login", "codex", "--host", "claude", "-q", "--env", "CODEX_HOME=/root/elsewhere")
     user.mngr("wait", "login", "--timeout", "2m")

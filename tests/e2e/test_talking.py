@@ -56,6 +56,10 @@ def test_states_and_messages(talker: User) -> None:
     assert "did rm -rf /tmp/x" in user.text("capture", "ann")
     assert state(user, "ann") == "WAITING"
 
+    # What an agent says may read as a question for a permission; it is not one.
+    assert user.text("message", "ann", "question", "--wait") == "ann is told and is WAITING\n"
+    assert "Do you want to keep both?" in user.text("capture", "ann")
+
     late = user.mngr("wait", "ann", "--for", "done", "--timeout", "1", check=1)
     assert late.stderr == b"mngr: agent 'ann' was not DONE within 1 s; it is WAITING\n"
     user.mngr("message", "ann", "end 3")

@@ -17,6 +17,13 @@ TYPE = AgentType(
     settings=(".gemini/settings.json", ".gemini/GEMINI.md", ".gemini/commands"),
     credentials=(".gemini/oauth_creds.json", ".gemini/google_accounts.json"),
     setup="gemini-setup.sh",
+    transcript="gemini",
+    # Which of its folders is the work folder's it has written down.
+    transcripts=(
+        '"$HOME/.gemini/tmp/$('
+        'jq -r --arg folder "$PWD" \'.projects[$folder] // "none"\' "$HOME/.gemini/projects.json"'
+        ')"/chats/session-*.jsonl'
+    ),
     screen=Screen(
         blocked=("^(\u2502| )*(\u25cf )?1\\. Allow once", "^(\u2502| )*\u25cf [0-9]\\. (Yes|No|Allow)(,| |$)"),
         busy=("esc to cancel",),
