@@ -44,6 +44,13 @@ def test_commits_come_and_go(user: User) -> None:
     status = _git(user, "status", "ann", "--format", "json")
     assert (status["branch"], status["ahead"], status["behind"]) == ("mngr/ann", 1, 0)
     assert status["changes"] == ["?? loose"]
+    # What is uncommitted here as it is there is nothing that the agent did; with other content it is.
+    (user.project / "loose").write_text("loose\n")
+    assert user.text("git", "diff", "ann", "--", "--name-only") == "work\n"
+    assert _git(user, "pull", "ann", "--ref-only", "--format", "json")["uncommitted"] == 0
+    (user.project / "loose").write_text("mine\n")
+    assert user.text("git", "diff", "ann", "--", "--name-only") == "loose\nwork\n"
+    (user.project / "loose").unlink()
     assert user.text("git", "status", "ann").splitlines()[0] == "branch mngr/ann"
     assert user.text("exec", "ann", "git status --short") == "?? loose\n"
 

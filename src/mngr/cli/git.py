@@ -50,8 +50,8 @@ def pull(output: Output, agent: str, extra: tuple[str, ...], way: str) -> int:
     """
     render.check_format(output.form)
     moved = work.pull(agent, way, extra)
-    if moved.there.changes and not output.quiet:
-        count = render.counted(len(moved.there.changes), "uncommitted change")
+    if moved.uncommitted and not output.quiet:
+        count = render.counted(moved.uncommitted, "uncommitted change")
         print(f"mngr: not fetched: {count} of {agent}; see: mngr git diff {agent}", file=sys.stderr)
     if moved.submodules and not output.quiet:
         names = ", ".join(moved.submodules)
@@ -82,7 +82,10 @@ def push(output: Output, agent: str, extra: tuple[str, ...], way: str) -> int:
 @common_options
 @click.pass_obj
 def diff(output: Output, agent: str, extra: tuple[str, ...], committed: bool) -> int:
-    """Show what AGENT did since its branch left yours, uncommitted work included."""
+    """Show what AGENT did since its branch left yours, uncommitted work included.
+
+    What is uncommitted here just as it is there came from here and is left out.
+    """
     render.check_format(output.form)
     there, revisions = work.compared(agent, committed=committed)
     if output.form == "human":
@@ -140,7 +143,7 @@ def _moved(output: Output, action: str, moved: Moved, human: str) -> int:
     value = _value(action, moved.there) | {
         "before": moved.before or None,
         "after": moved.after or None,
-        "uncommitted": len(moved.there.changes),
+        "uncommitted": moved.uncommitted,
         "exit_code": moved.exit_code,
     }
     if action == "pull":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -35,13 +36,14 @@ class There:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a pull or push did: git's own exit code, where the receiving branch was and is, and (of a pull) which
-    submodules it has at other commits now."""
+    """What a pull or push did: git's own exit code, where the receiving branch was and is, and how many changes are
+    uncommitted there (and, after a pull, not here); of a pull, which submodules it has at other commits now."""
 
     there: There
     exit_code: int
     before: str
     after: str
+    uncommitted: int
     submodules: tuple[str, ...] = ()
 
 
@@ -68,6 +70,25 @@ def look(name: str) -> There:
         raise HostCommandFailed("looking at the repository", done.exit_code, done.stderr.decode(errors="replace"))
     branch, commit, *changes = os.fsdecode(done.stdout).removesuffix("\n").split("\n")
     return There(target, agent, branch, commit, tuple(changes))
+
+
+def brought(there: There) -> frozenset[str]:
+    """Paths of what is uncommitted at the agent and uncommitted here too with the same content: it came from here."""
+    top = here()
+    listed = os.fsdecode(git.run(top, "status", "--porcelain").stdout).splitlines()
+    ours = {line[3:] for line in listed}
+    # Others are several files, or written in quotes.
+    shared = [
+        line[3:] for line in there.changes if line[3:] in ours and not line.endswith(("/", '"')) and "D" not in line[:2]
+    ]
+    if not shared:
+        return frozenset()
+    paths = os.fsencode("\n".join(shared))
+    in_folder = f"cd {shlex.quote(there.agent.work_dir)} && git hash-object --stdin-paths"
+    theirs = ssh.run(there.target, in_folder, stdin=paths, timeout_s=600).stdout.split()
+    mine = git.run(top, "hash-object", "--stdin-paths", stdin=paths, check=False).stdout.split()
+    same = zip(shared, mine, theirs, strict=False) if len(mine) == len(theirs) == len(shared) else ()
+    return frozenset(path for path, one, other in same if one == other)
 
 
 def fetch(there: There, *, work_tree: bool = False) -> str:
@@ -108,7 +129,8 @@ def pull(name: str, way: str, extra: Sequence[str]) -> Moved:
             words += ["-m", f"Merge the work of agent {there.agent.name}"]
         code = show(top, *words, reference(there.agent))
     after = git.commit(top, "HEAD")
-    return Moved(there, code, before, after, submodules.changed(top, before, after) if after != before else ())
+    links = submodules.changed(top, before, after) if after != before else ()
+    return Moved(there, code, before, after, len(there.changes) - len(brought(there)), links)
 
 
 def push(name: str, way: str, extra: Sequence[str]) -> Moved:
@@ -126,13 +148,13 @@ def push(name: str, way: str, extra: Sequence[str]) -> Moved:
     git.run(top, "push", *options, there.url, f"+{ours}:{ref}", environment=git.environment(there.target))
     submodules.push(there.target, there.agent, top, ours, ref)
     if not _WAYS[way]:
-        return Moved(there, 0, there.commit, there.commit)
+        return Moved(there, 0, there.commit, there.commit, len(there.changes))
     words = [*_WAYS[way], *extra]
     if way == "merge" and not _is_forward(top, there.commit, ours, extra):
         words += ["-m", "Merge what was pushed"]
     done = ssh.run_script(there.target, "git-take.sh", there.agent.work_dir, way, *words, ref, timeout_s=600)
     sys.stderr.write(done.stderr.decode(errors="replace"))
-    return Moved(there, done.exit_code, there.commit, done.stdout.decode().strip())
+    return Moved(there, done.exit_code, there.commit, done.stdout.decode().strip(), len(there.changes))
 
 
 def _is_forward(top: Path, before: str, after: str, extra: Sequence[str]) -> bool:
@@ -156,13 +178,16 @@ def page(top: Path, *words: str) -> int:
 
 
 def compared(name: str, *, committed: bool) -> tuple[There, list[str]]:
-    """What an agent did since its branch left ours, fetched: the revisions to give to `git diff`."""
+    """What an agent did since its branch left ours, fetched: what to give to `git diff`. What is uncommitted here as it
+    is there is left out."""
     there = look(name)
     newest = fetch(there, work_tree=not committed)
     top = here()
     base = git.line(top, "merge-base", "HEAD", newest) if git.commit(top, "HEAD") else ""
     # Without a commit in common, all that there is.
-    return there, [base or git.line(top, "hash-object", "-t", "tree", os.devnull), newest]
+    same = () if committed else sorted(brought(there))
+    without = ["--", *(f":(exclude,top,literal){path}" for path in same)] if same else []
+    return there, [base or git.line(top, "hash-object", "-t", "tree", os.devnull), newest, *without]
 
 
 def logged(name: str) -> tuple[There, str]:
