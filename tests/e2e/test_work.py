@@ -122,7 +122,10 @@ def test_files_come_and_go(user: User, terminal: Terminal) -> None:
     (project / "out" / "link").symlink_to("run")
     (project / "out" / "noise.log").write_text("noise\n")
 
-    pushed = json.loads(user.text("push", "fil", "out", "--format", "json"))["copied"]
+    done = user.mngr("push", "fil", "out", "-v", "--format", "json")
+    # How far it is, as a terminal shows it.
+    assert b" 100% " in done.stderr
+    pushed = json.loads(done.stdout)["copied"]
     assert (pushed["agent"], pushed["sent"], pushed["deleted"]) == ("fil", 3, 0)
     assert {"kind": "send", "path": os.fsdecode(odd)} in pushed["changes"]
     shown = user.mngr("exec", "fil", "cd out; printf '%s\\0' *; stat -c %a run; readlink link").stdout
