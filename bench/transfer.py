@@ -74,7 +74,7 @@ def main() -> None:
             there = f"/work/bench-{number}"
             begun = time.monotonic()
             if way == "mngr":
-                transfer.send_project(target, transfer.Project(folder, "x"), there)
+                transfer.send_project(target, transfer.Project(folder, "x"), there, lambda _words: None)
             else:
                 by_hand(target, folder, there)
             times[way].append(time.monotonic() - begun)

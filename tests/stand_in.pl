@@ -78,7 +78,7 @@ sub begin {
         show("Do you want to run this?\r\n  $rest\r\n\xe2\x9d\xaf 1. Yes\r\n  2. No\r\n");
     }
     elsif ($word eq 'long') { reply(join("\n", map { "line $_ of $rest" } 1 .. $rest)); }
-    elsif ($word eq 'question') { reply('Which of the two do you want?'); }
+    elsif ($word eq 'question') { reply("Do you want to keep both?\n1. Yes\n2. No"); }
     elsif ($word eq 'end') { exit($rest || 0); }
     elsif ($word eq 'arguments') { reply(join(' ', @arguments)); }
     else { reply(sprintf('heard %d bytes with digest %s', length $text, md5_hex($text))); }

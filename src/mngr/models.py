@@ -27,6 +27,8 @@ LIFETIME_OVER = "lifetime of "
 
 IN_WORK = frozenset({HostState.BUILDING, HostState.STARTING, HostState.STOPPING})
 """States that some mngr is about to leave; a record that stays in one was left by a mngr that was killed."""
+ENDED = frozenset({HostState.STOPPED, HostState.PAUSED, HostState.CRASHED})
+"""States of a host whose sandbox has ended, from which a start brings it back."""
 
 
 class AgentState(Enum):

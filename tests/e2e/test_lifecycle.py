@@ -59,14 +59,19 @@ def sandbox_processes(home: Path, sandbox_id: str) -> list[int]:
     return sorted((int(word) for word in shown.split()[1:]), reverse=True)
 
 
-def test_idle(user: User) -> None:
-    """Also without network; looking at it does not keep it awake, and an attached person does."""
+def test_idle(user: User, terminal: Terminal) -> None:
+    """Also without network; looking at it does not keep it awake. Whoever attaches brings it back."""
     options = ("--idle-mode", "ssh", "--idle-timeout", "3s", "--type", "command")
     user.mngr("create", "idle", "-b", "offline", *options, "--", "while sleep 1; do echo noise; done")
     user.mngr("exec", "idle", NOTE)
     found = ended(user, "idle")
     assert (found["state"], found["reason"]) == ("PAUSED", "idle for 3s")
-    comes_back(user, "idle")
+    assert user.text("wait", "idle", "--for", "stopped", "--timeout", "60") == "idle is STOPPED\n"
+    assert b"will not be WAITING" in user.mngr("wait", "idle", "--timeout", "60", check=1).stderr
+    terminal.type("clear; mngr connect idle", "Enter")
+    terminal.until("mngr: idle is PAUSED; starting it")
+    terminal.until("noise")
+    assert user.text("exec", "idle", "cat note") == "precious\n"
 
 
 def test_an_attached_person_is_not_cut_off(user: User, terminal: Terminal) -> None:
@@ -94,14 +99,21 @@ def test_all_agents_gone(user: User) -> None:
 
 
 def test_destroy_with_kept_snapshot(user: User) -> None:
-    user.mngr("create", "old", "--type", "command", "--", "sleep 1000")
+    user.mngr("create", "old", "--env", "OLD=1", "--label", "a=1", "--type", "command", "--", "sleep 1000")
     user.mngr("exec", "old", NOTE)
     user.mngr("destroy", "old", "--keep-snapshots", "--force")
     assert user.listed() == {}
     kept = json.loads(user.text("snapshot", "list", "old", "--format", "json"))["snapshots"]
     assert [one["kind"] for one in kept] == ["exit"]
-    user.mngr("create", "new", "--snapshot", kept[0]["id"])
-    assert user.text("exec", "new", "cat note; git branch --show-current") == "precious\nmngr/new\n"
+    # The same agent, given more; and another one, with nothing but the files.
+    user.mngr("create", "new", "--snapshot", kept[0]["id"], "--env", "NEW=2", "--label", "b=2")
+    shown = user.text("exec", "new", "cat note; git branch --show-current; echo $OLD$NEW $MNGR_AGENT_NAME")
+    assert shown == "precious\nmngr/new\n12 new\n"
+    assert (user.listed()["new"]["labels"], user.listed()["new"]["command"]) == ({"a": "1", "b": "2"}, "sleep 1000")
+    user.mngr("create", "other", "shell", "--snapshot", kept[0]["id"], "--env", "NEW=2")
+    user.mngr("wait", "other", "--timeout", "60")
+    assert user.text("exec", "other", "cat note; echo $OLD$NEW $PWD") == "precious\n2 /work/old\n"
+    assert (user.listed()["other"]["labels"], user.listed()["other"]["type"]) == ({}, "shell")
     user.mngr("snapshot", "destroy", "old", "--all-snapshots", "--force")
     assert user.text("snapshot", "list", "--format", "{id}") == ""
 

@@ -56,6 +56,10 @@ def test_states_and_messages(talker: User) -> None:
     assert "did rm -rf /tmp/x" in user.text("capture", "ann")
     assert state(user, "ann") == "WAITING"
 
+    # What an agent says may read as a question for a permission; it is not one.
+    assert user.text("message", "ann", "question", "--wait") == "ann is told and is WAITING\n"
+    assert "Do you want to keep both?" in user.text("capture", "ann")
+
     late = user.mngr("wait", "ann", "--for", "done", "--timeout", "1", check=1)
     assert late.stderr == b"mngr: agent 'ann' was not DONE within 1 s; it is WAITING\n"
     user.mngr("message", "ann", "end 3")
@@ -114,10 +118,11 @@ def test_several_agents_at_once(talker: User) -> None:
         user.mngr("create", name, "stand-in", "-q", "--label", f"team={label}", "--label", "kind=x")
     user.mngr("create", "cmd", "-q", "--label", "team=red", "--", "sleep 1000")
     ids = {name: str(agent["id"]) for name, agent in user.listed().items()}
-    user.mngr("wait", "one", "two", "--timeout", "30")
+    both = "\n".join([ids["one"], ids["two"]]).encode()
+    user.mngr("wait", "-", "--timeout", "30", stdin=both)
 
     assert user.text("list", "--ids", "--waiting").split() == [ids["one"], ids["two"]]
-    user.mngr("message", "-", "go on", "--wait", stdin="\n".join([ids["one"], ids["two"]]).encode())
+    user.mngr("message", "-", "go on", "--wait", stdin=both)
     for name in ("one", "two"):
         assert user.text("exec", name, f"cat ~/.stand-in/{name}/messages/1") == "go on"
     assert user.text("list", "--label", "team=red", "--format", "{name}") == "one\ncmd\n"
@@ -134,6 +139,7 @@ def test_several_agents_at_once(talker: User) -> None:
     assert isinstance(user.listed()["one"]["idle_s"], float)
     assert b"no field 'nope'" in user.mngr("list", "--fields", "nope", check=2).stderr
 
+    assert user.mngr("exec", "-", "true", stdin=both).stdout == b""
     ran = user.mngr("exec", "one", "two", "--", "echo $MNGR_AGENT_NAME; pwd >&2")
     assert sorted(ran.stdout.splitlines()) == [b"one| one", b"two| two"]
     assert sorted(ran.stderr.splitlines()) == [b"one| /work/one", b"two| /work/two"]
@@ -145,6 +151,8 @@ def test_several_agents_at_once(talker: User) -> None:
     assert b"no agent named 'nobody'" in some.stderr
     user.mngr("stop", "-", stdin=user.mngr("list", "--ids", "--label", "kind=x").stdout)
     assert user.text("list", "--stopped", "--format", "{name}") == "one\ntwo\n"
+    user.mngr("start", "-", stdin=ids["two"].encode())
+    assert user.text("list", "--stopped", "--format", "{name}") == "one\n"
 
 
 def test_connect_holds_on(talker: User, terminal: Terminal) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
 import subprocess
@@ -141,6 +142,8 @@ def test_submodules_travel_as_they_are(user: User, tmp_path: Path) -> None:
     user.git("commit", "--quiet", "-am", "with a submodule")
     (user.project / "a lib" / "lib file").write_text("changed\n")
     (user.project / "a lib" / "in" / "ner" / "new").write_text("new\n")
+    user.git("config", "user.name", "Ada")
+    user.git("config", "user.email", "ada@example.com")
     user.mngr("create", "sub", "--", "sleep 1000")
     assert _there(user, "sub") == _here(user.project, set())
     status = user.text("exec", "sub", "git submodule status --recursive")
@@ -150,6 +153,31 @@ def test_submodules_travel_as_they_are(user: User, tmp_path: Path) -> None:
     assert user.text("exec", "sub", "cd 'a lib'; git log -1 --format=%s; git status --short") == (
         "lib second\n ? in/ner\n M 'lib file'\n".replace("'", '"')
     )
+
+    # What is committed in them there comes back with the project's commits, to be checked out by git.
+    save = "git add -A; git commit -qm"
+    there = f"cd 'a lib/in/ner'; {save} 'inner by agent'; cd ../..; {save} 'lib by agent'; cd ..; {save} 'top by agent'"
+    user.mngr("exec", "sub", there)
+    pulled = user.mngr("git", "pull", "sub", "--format", "json")
+    assert b"a lib: at new commits, which are here; check them out: git submodule update" in pulled.stderr
+    assert json.loads(pulled.stdout)["git"]["submodules"] == ["a lib"]
+    assert (user.project / "a lib" / "lib file").read_text() == "changed\n"
+    recorded = user.git("rev-parse", "HEAD:a lib").strip()
+    assert user.git("-C", "a lib", "log", "-1", "--format=%s", "refs/remotes/mngr/sub") == "lib by agent\n"
+    assert user.git("-C", "a lib", "rev-parse", "refs/remotes/mngr/sub").strip() == recorded
+    # Loose work of ours is in the way of git itself, which says so; away with it, and all is as it is there.
+    user.git("-C", "a lib", "checkout", "--quiet", ".")
+    user.git("-C", "a lib/in/ner", "clean", "-qf")
+    user.git("submodule", "--quiet", "update", "--recursive")
+    assert _there(user, "sub") == _here(user.project, set())
+    # And the other way.
+    (user.project / "a lib" / "ours").write_text("ours\n")
+    user.git("-C", "a lib", "add", "ours")
+    user.git("-C", "a lib", "commit", "--quiet", "-m", "lib by Ada")
+    user.git("commit", "--quiet", "-am", "top by Ada")
+    user.mngr("git", "push", "sub")
+    user.mngr("exec", "sub", "git submodule --quiet update --no-fetch")
+    assert user.text("exec", "sub", "cat 'a lib/ours'; git status --short") == "ours\n"
 
 
 def test_a_branch_begins_where_it_is_told_to(user: User) -> None:

@@ -104,6 +104,8 @@ def test_a_day(talker: User, localmodal_server: LocalModalServer, tmp_path: Path
     _, log, diff, *_ = next(sections)
     assert "The work of ann: parser" in log
     assert "+by cid" in diff
+    # That came from here.
+    assert "TODO.md" not in diff
     assert (user.project / "parser").read_text() == "by ann\n"
     assert (user.project / "README.md").read_text() == "hello\nby cid\n"
     assert (user.project / "TODO.md").read_text() == "not committed\n"

@@ -44,6 +44,13 @@ def test_commits_come_and_go(user: User) -> None:
     status = _git(user, "status", "ann", "--format", "json")
     assert (status["branch"], status["ahead"], status["behind"]) == ("mngr/ann", 1, 0)
     assert status["changes"] == ["?? loose"]
+    # What is uncommitted here as it is there is nothing that the agent did; with other content it is.
+    (user.project / "loose").write_text("loose\n")
+    assert user.text("git", "diff", "ann", "--", "--name-only") == "work\n"
+    assert _git(user, "pull", "ann", "--ref-only", "--format", "json")["uncommitted"] == 0
+    (user.project / "loose").write_text("mine\n")
+    assert user.text("git", "diff", "ann", "--", "--name-only") == "loose\nwork\n"
+    (user.project / "loose").unlink()
     assert user.text("git", "status", "ann").splitlines()[0] == "branch mngr/ann"
     assert user.text("exec", "ann", "git status --short") == "?? loose\n"
 
@@ -53,7 +60,7 @@ def test_commits_come_and_go(user: User) -> None:
     assert user.git("log", "-1", "--format=%s", "mngr/ann") == "agent: first\n"
     assert not (user.project / "work").exists()
     told = user.mngr("git", "pull", "ann")
-    assert b"1 uncommitted change(s) of ann stay there" in told.stderr
+    assert b"not fetched: 1 uncommitted change of ann" in told.stderr
     assert (user.project / "work").read_text() == "first\n"
     assert (user.project / "README.md").read_text() == "not committed\n"
     assert user.git("branch", "--show-current") == "main\n"
@@ -115,7 +122,10 @@ def test_files_come_and_go(user: User, terminal: Terminal) -> None:
     (project / "out" / "link").symlink_to("run")
     (project / "out" / "noise.log").write_text("noise\n")
 
-    pushed = json.loads(user.text("push", "fil", "out", "--format", "json"))["copied"]
+    done = user.mngr("push", "fil", "out", "-v", "--format", "json")
+    # How far it is, as a terminal shows it.
+    assert b" 100% " in done.stderr
+    pushed = json.loads(done.stdout)["copied"]
     assert (pushed["agent"], pushed["sent"], pushed["deleted"]) == ("fil", 3, 0)
     assert {"kind": "send", "path": os.fsdecode(odd)} in pushed["changes"]
     shown = user.mngr("exec", "fil", "cd out; printf '%s\\0' *; stat -c %a run; readlink link").stdout
@@ -127,7 +137,7 @@ def test_files_come_and_go(user: User, terminal: Terminal) -> None:
     user.mngr(
         "exec", "fil", "mkdir -p result/built; echo 1 >result/one; echo 2 >result/two.log; echo 3 >result/built/x"
     )
-    assert user.text("pull", "fil", "result") == "1 file(s) sent\n"
+    assert user.text("pull", "fil", "result") == "1 file copied\n"
     assert [path.name for path in (project / "result").iterdir()] == ["one"]
     user.mngr("pull", "fil", "result", "--include-gitignored")
     assert (project / "result" / "built" / "x").read_text() == "3\n"
@@ -221,7 +231,8 @@ def test_plain_ssh_by_name(user: User, terminal: Terminal, tmp_path: Path) -> No
 
 def test_names_labels_and_limits(user: User) -> None:
     user.mngr("create", "old", "--", "sleep 1000")
-    user.mngr("create", "taken", "--host", "old", "--", "sleep 1000")
+    user.mngr("create", "taken@old.modal", "--", "sleep 1000")
+    assert user.listed()["taken"]["host"] == user.listed()["old"]["host"]
     for name, code in (("taken", 2), ("no good", 2)):
         user.mngr("rename", "old", name, check=code)
     user.mngr("rename", "nobody", "new", check=3)

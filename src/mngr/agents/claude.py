@@ -23,7 +23,8 @@ TYPE = AgentType(
     ),
     credentials=(".claude/.credentials.json",),
     screen=Screen(
-        blocked=("Do you want to ", "Would you like to proceed"),
+        # The answers that its questions offer, with the mark at one; a question alone may as well be what it said.
+        blocked=("^(\u2502| )*\u276f [0-9]\\. (Yes|No)(,| |$)",),
         busy=("esc to interrupt",),
         ready=(
             "^(\u2502| )*(>|\u276f)( |\u00a0)*($|[^ 0-9])",

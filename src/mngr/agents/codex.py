@@ -14,9 +14,9 @@ TYPE = AgentType(
     settings=(".codex/config.toml", ".codex/AGENTS.md", ".codex/prompts", ".codex/skills"),
     credentials=(".codex/auth.json",),
     screen=Screen(
-        blocked=("Would you like to ", "Allow command", "Yes, proceed"),
+        blocked=("^\u203a [0-9]\\. (Yes|No)(,| |$)", "^ *Press enter to confirm or esc to cancel"),
         busy=("esc to interrupt",),
-        ready=("^(\u203a|>)( |$)", "Sign in with ChatGPT", "Do you trust"),
+        ready=("^(\u203a|>)( |$)", "Sign in with ChatGPT"),
     ),
     reports=True,
     setup="codex-setup.sh",

@@ -13,8 +13,8 @@ TYPE = AgentType(
     settings=(".config/opencode",),
     credentials=(".local/share/opencode/auth.json",),
     screen=Screen(
-        blocked=("Permission required", "Allow once"),
-        busy=("esc (to )?interrupt",),
+        blocked=("\u25b3 (Permission required|Reject permission)", "Allow once +Allow always"),
+        busy=("esc (again )?(to )?interrupt",),
         ready=("Ask anything", "ctrl\\+p commands"),
     ),
 )

@@ -23,6 +23,11 @@ def agent_type(name: str, settings: Settings) -> AgentType:
     return _resolve(name, settings, ())
 
 
+def known_type(name: str, settings: Settings) -> AgentType:
+    """The type of an agent that exists; one that the settings no longer have is as a command is."""
+    return agent_type(name if name in names(settings) else "command", settings)
+
+
 def _resolve(name: str, settings: Settings, below: tuple[str, ...]) -> AgentType:
     said = settings.agent_types.get(name)
     if name in below:

@@ -24,6 +24,10 @@ def read(form: str, data: bytes) -> list[Entry]:
         return [entry for line in _lines(data) for entry in _claude(line)]
     if form == "codex":
         return [entry for line in _lines(data) for entry in _codex(line)]
+    if form == "gemini":
+        # A message is written anew when more of it is there.
+        newest = {line["id"]: line for line in _lines(data) if isinstance(line.get("id"), str)}
+        return [entry for line in newest.values() for entry in _gemini(line)]
     text = data.decode(errors="replace").rstrip()
     return [Entry("screen", text)] if text else []
 
@@ -70,6 +74,20 @@ def _codex(line: dict[str, Any]) -> Iterator[Entry]:
         yield Entry("tool", f"{payload.get('name', '')} {payload.get('arguments', payload.get('input', ''))}", at)
     elif kind in ("function_call_output", "custom_tool_call_output"):
         yield Entry("result", _text(payload.get("output", "")), at)
+
+
+def _gemini(line: dict[str, Any]) -> Iterator[Entry]:
+    at, text = str(line.get("timestamp", "")), _text(line.get("content", ""))
+    if line.get("type") == "user" and text and not text.startswith("<"):
+        yield Entry("user", text, at)
+    elif line.get("type") == "gemini":
+        if text:
+            yield Entry("assistant", text, at)
+        for call in line.get("toolCalls", []):
+            yield Entry("tool", f"{call.get('name', '')} {json.dumps(call.get('args', {}), ensure_ascii=False)}", at)
+            for result in call.get("result") or ():
+                given = result.get("functionResponse", {}).get("response", {}) if isinstance(result, dict) else {}
+                yield Entry("result", str(given.get("output", given.get("error", ""))), at)
 
 
 def _text(content: Any) -> str:

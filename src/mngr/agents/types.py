@@ -90,6 +90,8 @@ class AgentType:
         }
         if self.reports:
             found["reports"] = ""
+        if self.transcripts:
+            found["transcripts"] = f"{self.transcripts}\n"
         if self.setup:
             found["before"] = f"sh {SCRIPTS}/{self.setup}\n"
         return found

@@ -41,7 +41,9 @@ def carry_out(
             return
         names = [os.fsdecode(change.path) for change in deleted]
         if not sys.stdin.isatty():
-            raise UsageError(f"--delete would remove {len(names)} file(s); add --force where nobody can be asked")
+            raise UsageError(
+                f"--delete would remove {render.counted(len(names), 'file')}; add --force where nobody can be asked"
+            )
         more = f"\n  … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         shown = "\n  ".join(repr(name)[1:-1] for name in names[:_SHOWN])
         click.confirm(f"Delete there:\n  {shown}{more}\nDelete {len(names)}?", abort=True, err=True)
@@ -62,6 +64,6 @@ def carry_out(
         lines += [f"{change.kind:6} {os.fsdecode(change.path)!r}" for change in copied.changes]
     would = "would be " if wanted.dry_run else ""
     deleted = f", {counted['delete']} {would}deleted" if counted["delete"] else ""
-    lines.append(f"{counted['send']} file(s) {would}sent{deleted}")
+    lines.append(f"{render.counted(counted['send'], 'file')} {would}copied{deleted}")
     render.result({"copied": value}, output.form, "" if output.quiet else "\n".join(lines))
     return 0

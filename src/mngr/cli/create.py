@@ -13,11 +13,10 @@ from mngr.cli import create_extras, create_project, render
 from mngr.cli.app import Output, common_options
 from mngr.cli.steps import with_steps
 from mngr.errors import UsageError
-from mngr.models import AgentView, IdleMode
+from mngr.models import IdleMode
+from mngr.operations import consent
 from mngr.operations.create import Request, create, create_on
-from mngr.operations.provision import Extras
 from mngr.operations.talking import first_message, reuse
-from mngr.providers.base import Progress
 
 _AFTER = "mngr.after"
 
@@ -54,7 +53,9 @@ class _Create(click.Command):
     help="The folder, or agent, whose project travels with this one.  [default: this folder]",
 )
 @click.option("--host", metavar="AGENT|HOST", help="Put the agent on the running host of another.")
-@click.option("--snapshot", metavar="ID|NAME", help="Begin from a snapshot of another host instead of an image.")
+@click.option(
+    "--snapshot", metavar="ID|NAME", help="Begin from a snapshot of another host: its agent or, with a TYPE, a new one."
+)
 @click.option("--idle-timeout", metavar="TIME", help="End the host when it was idle so long.  [default: 30m]")
 @click.option(
     "--idle-mode",
@@ -110,21 +111,26 @@ def command(
     host = _host(address, host)
     build_words = (*build_args, *(word for text in many for word in split(text)))
     policy = _policy(said)
-    if snapshot and about.extras != Extras():
-        raise UsageError(
-            "--snapshot: the agent has what the snapshot has; variables, labels and files can not be given"
-        )
+    if snapshot:
+        _nothing_about_the_project(ctx, host)
+        _nothing_about_a_new_host("--snapshot", build_words, policy)
     existing = with_steps(output, lambda progress: reuse(name, progress)) if about.reuse else None
     if existing is not None:
         made = existing
-    elif snapshot:
-        made = with_steps(output, lambda progress: _from_snapshot(snapshot, name, agent_type, arguments, progress))
     else:
+        create_extras.confirm(consent.of_settings(), yes=about.yes)
+        if not snapshot:
+            wanted = consent.of_project(source, unclean=travel.unclean is not False, ignored=travel.ignored)
+            create_extras.confirm(wanted, yes=about.yes)
         request = Request(
             name, agent_type, provider, arguments, build_words, source.absolute(), policy, travel, about.extras
         )
-        if host:
-            _nothing_about_a_new_host(build_words, policy)
+        if snapshot:
+            from mngr.operations.clone import from_snapshot
+
+            made = with_steps(output, lambda progress: from_snapshot(snapshot, request, progress))
+        elif host:
+            _nothing_about_a_new_host("--host", build_words, policy)
             made = with_steps(output, lambda progress: create_on(host, request, progress))
         else:
             made = with_steps(output, lambda progress: create(request, progress))
@@ -153,10 +159,25 @@ def _host(address: addresses.Address, option: str | None) -> str | None:
     return address.host or option
 
 
-def _nothing_about_a_new_host(words: tuple[str, ...], said: dict[str, Any]) -> None:
+_OF_THE_PROJECT = ("source", "host", "branch", "include_unclean", "include_gitignored", "target_path")
+
+
+def _nothing_about_a_new_host(option: str, words: tuple[str, ...], said: dict[str, Any]) -> None:
     given = [*words, *said]
     if given:
-        raise UsageError(f"--host: the host is there already, so nothing can be said of it: {', '.join(given)}")
+        raise UsageError(f"{option}: the host is there already, so nothing can be said of it: {', '.join(given)}")
+
+
+def _nothing_about_the_project(ctx: click.Context, host: str | None) -> None:
+    """A snapshot has its project and is a host. Raises `UsageError`."""
+    from click.core import ParameterSource
+
+    given = [name for name in _OF_THE_PROJECT if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if host and "host" not in given:
+        given.append("host")
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"--snapshot: the agent has the snapshot's project and a host of its own, without {options}")
 
 
 def _policy(said: dict[str, Any]) -> dict[str, Any]:
@@ -175,16 +196,3 @@ def _policy(said: dict[str, Any]) -> dict[str, Any]:
     if said["keep_snapshots"] is not None:
         found["keep_snapshots"] = said["keep_snapshots"]
     return found
-
-
-def _from_snapshot(
-    snapshot: str, name: str, agent_type: str, arguments: tuple[str, ...], progress: Progress
-) -> AgentView:
-    from mngr.agents import registry
-    from mngr.operations.clone import from_snapshot
-
-    if not (agent_type or arguments):
-        return from_snapshot(snapshot, name, progress)
-    settings = config.load()
-    kind = registry.agent_type(agent_type or settings.default_agent_type, settings)
-    return from_snapshot(snapshot, name, progress, command=kind.command(arguments), agent_type=kind.name)

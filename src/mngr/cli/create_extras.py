@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import click
 from mngr.errors import UsageError
 
 if TYPE_CHECKING:
+    from mngr.operations.consent import Question
     from mngr.operations.provision import Extras
 
 _TEXT = click.Path(path_type=Path, dir_okay=False)
@@ -33,7 +34,12 @@ _OPTIONS = (
     click.option("--upload-file", multiple=True, metavar="LOCAL:REMOTE", help="A file or folder for the host."),
     click.option("--share-credentials", is_flag=True, help="Copy the agent's own login from this machine too."),
     click.option("--reuse", is_flag=True, help="Use the agent of this name when there is one; start it if needed."),
-    click.option("-y", "--yes", is_flag=True, help="Ask nothing."),
+    click.option(
+        "-y",
+        "--yes",
+        is_flag=True,
+        help="Say yes to what is asked: before very much is sent, or settings that came with a repository are used.",
+    ),
 )
 
 
@@ -51,6 +57,7 @@ class About:
     extras: Extras
     message: bytes | None
     reuse: bool
+    yes: bool
 
 
 def take(said: dict[str, Any]) -> About:
@@ -69,9 +76,20 @@ def take(said: dict[str, Any]) -> About:
         commands=said.pop("provision_commands"),
         share_credentials=said.pop("share_credentials"),
     )
-    said.pop("yes")
     text = message.encode() if message is not None else None if file is None else _read(file)
-    return About(extras, text, said.pop("reuse"))
+    return About(extras, text, said.pop("reuse"), said.pop("yes"))
+
+
+def confirm(questions: Iterable[Question], *, yes: bool) -> None:
+    """Asks each, unless `yes` was said. Raises `UsageError` where nobody can be asked, and `click.Abort`."""
+    from mngr.operations import consent
+
+    for question in questions:
+        if not yes and not sys.stdin.isatty():
+            raise UsageError(f"{question.text}; if that is meant, add --yes")
+        if not yes:
+            click.confirm(f"{question.text}.\nGo on?", abort=True, err=True)
+        consent.remember(question)
 
 
 def _read(file: Path) -> bytes:

@@ -13,17 +13,35 @@ from mngr.cli.steps import steps, with_steps
 from mngr.cli.targets import names, seconds
 from mngr.errors import PartialFailure, UsageError
 from mngr.hosts.commands import Manner
+from mngr.operations import finding
 from mngr.operations.execution import execute, execute_all
 
 
 class _Exec(click.Command):
-    """What stands behind ``--`` is the command, and options may then stand anywhere before it. Without it everything
-    behind the agent is the command's."""
+    """Behind the agent a word that is neither an option nor an agent begins the command, and all that follows is the
+    command's. Else the command stands behind ``--``, and options may stand anywhere before it."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        before, ctx.meta["command"] = create_extras.split(args)
-        ctx.allow_interspersed_args = bool(ctx.meta["command"])
+        before, after = create_extras.split(args)
+        ctx.allow_interspersed_args = False
+        given, _rest, _order = self.make_parser(ctx).parse_args(list(before))
+        # click has a mark of its own for none at all.
+        words: tuple[str, ...] = given["words"] if isinstance(given["words"], tuple) else ()
+        if after and _begins_a_command(words, all_=given.get("all_") is True):
+            rest = super().parse_args(ctx, before)
+            ctx.meta["command"] = ()
+            ctx.params["words"] = (*words, "--", *after)
+            return rest
+        ctx.meta["command"] = after
+        ctx.allow_interspersed_args = bool(after)
         return super().parse_args(ctx, before)
+
+
+def _begins_a_command(words: Sequence[str], *, all_: bool) -> bool:
+    """Whether a ``--`` behind these words is the command's own, as that of ``git checkout -- FILE`` is."""
+    if all_:
+        return bool(words)
+    return len(words) > 1 and not words[1].startswith("-") and not finding.is_known(words[1])
 
 
 @click.command("exec", cls=_Exec)
@@ -40,7 +58,8 @@ def command(
 ) -> int:
     """Run COMMAND where AGENT is: in its work folder and environment, on this terminal's input and outputs.
 
-    One word is a line for the shell, several are one command. Ends with the command's own exit code.
+    One word is a line for the shell, several are one command. Ends with the command's own exit code. Options stand
+    before AGENT, or before a -- that stands in front of the command.
 
     With several agents, named before a --, given as - on standard input or meant by --all, it runs at all of them at
     the same time, without input, and each line has the agent's name in front; the exit code is 0 when all ended with 0.
@@ -62,8 +81,6 @@ def command(
 
 def _read(words: Sequence[str], after: tuple[str, ...], *, all_: bool) -> tuple[list[str], tuple[str, ...]]:
     if all_:
-        if after and words:
-            raise UsageError(f"--all is for all agents; {' '.join(words)} is too much")
         wanted, line = [], after or tuple(words)
     elif after:
         wanted, line = names(words), after

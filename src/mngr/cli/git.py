@@ -45,13 +45,17 @@ def pull(output: Output, agent: str, extra: tuple[str, ...], way: str) -> int:
     """Fetch AGENT's branch and merge it into yours.
 
     Ends with git's own exit code. Conflicts are in your work tree as after any git merge; uncommitted work of yours is
-    never overwritten. What the agent has not committed stays with it, and you are told so.
+    never overwritten. What the agent has not committed stays with it, and you are told so. Commits of submodules come
+    with the project's; git checks them out when you say so: git submodule update.
     """
     render.check_format(output.form)
     moved = work.pull(agent, way, extra)
-    if moved.there.changes and not output.quiet:
-        count = len(moved.there.changes)
-        print(f"mngr: {count} uncommitted change(s) of {agent} stay there; see: mngr git diff {agent}", file=sys.stderr)
+    if moved.uncommitted and not output.quiet:
+        count = render.counted(moved.uncommitted, "uncommitted change")
+        print(f"mngr: not fetched: {count} of {agent}; see: mngr git diff {agent}", file=sys.stderr)
+    if moved.submodules and not output.quiet:
+        names = ", ".join(moved.submodules)
+        print(f"mngr: {names}: at new commits, which are here; check them out: git submodule update", file=sys.stderr)
     return _moved(output, "pull", moved, f"fetched {agent} to mngr/{moved.there.agent.name}" if way == "ref" else "")
 
 
@@ -78,7 +82,10 @@ def push(output: Output, agent: str, extra: tuple[str, ...], way: str) -> int:
 @common_options
 @click.pass_obj
 def diff(output: Output, agent: str, extra: tuple[str, ...], committed: bool) -> int:
-    """Show what AGENT did since its branch left yours, uncommitted work included."""
+    """Show what AGENT did since its branch left yours, uncommitted work included.
+
+    What is uncommitted here just as it is there came from here and is left out.
+    """
     render.check_format(output.form)
     there, revisions = work.compared(agent, committed=committed)
     if output.form == "human":
@@ -114,7 +121,9 @@ def status(output: Output, agent: str) -> int:
     value = _value("status", there) | {"ahead": ahead, "behind": behind, "changes": list(there.changes)}
     lines = [f"branch {there.branch or f'none, at {there.commit[:12]}'}"]
     if apart is not None:
-        lines.append(f"{ahead} commit(s) that you do not have, {behind} of yours that it does not have")
+        lines.append(
+            f"{render.counted(ahead or 0, 'commit')} that you do not have, {behind} of yours that it does not have"
+        )
     lines += there.changes or ["nothing uncommitted"]
     render.result({"git": value}, output.form, "\n".join(lines))
     return 0
@@ -134,9 +143,11 @@ def _moved(output: Output, action: str, moved: Moved, human: str) -> int:
     value = _value(action, moved.there) | {
         "before": moved.before or None,
         "after": moved.after or None,
-        "uncommitted": len(moved.there.changes),
+        "uncommitted": moved.uncommitted,
         "exit_code": moved.exit_code,
     }
+    if action == "pull":
+        value["submodules"] = list(moved.submodules)
     render.result({"git": value}, output.form, "" if output.quiet else human)
     return moved.exit_code
 

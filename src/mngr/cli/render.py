@@ -14,7 +14,7 @@ from mngr.cli.shapes import agent_value, snapshot_value
 from mngr.errors import MngrError, PartialFailure, UsageError
 from mngr.models import AgentView, Host, HostFile, HostRecord, Snapshot
 
-_COLUMNS = ("NAME", "STATE", "TYPE", "HOST", "AGE", "IDLE", "NOTE")
+_COLUMNS = ("NAME", "STATE", "TYPE", "HOST", "HOST STATE", "AGE", "IDLE", "NOTE")
 _NO_AGENTS = "no agents; make one: mngr create NAME --in modal"
 _SNAPSHOT_COLUMNS = ("ID", "NAME", "KIND", "CREATED", "SIZE", "HOST", "BASED ON", "NOTE")
 
@@ -88,9 +88,14 @@ def agent(view: AgentView, form: str, human: str) -> None:
 def changed(view: AgentView, now: Sequence[str], later: Sequence[str], form: str, *, quiet: bool) -> None:
     """Prints an agent after a change, with what of it counts at once and what from the next start on."""
     value = {"agent": agent_value(view), "now": list(now), "at_next_start": list(later)}
-    parts = [f"changed now: {', '.join(now)}"] if now else []
-    parts += [f"at the next start: {', '.join(later)}"] if later else []
+    parts = [f"changed now: {', '.join(map(_in_words, now))}"] if now else []
+    parts += [f"at the next start: {', '.join(map(_in_words, later))}"] if later else []
     result(value, form, "" if quiet else f"{view.agent.name}: {'; '.join(parts) or 'nothing to change'}")
+
+
+def _in_words(field: str) -> str:
+    """``idle timeout`` for ``idle_timeout_s``; what is words already stays."""
+    return field.removesuffix("_s").replace("_", " ") if field.islower() and " " not in field else field
 
 
 def result(value: dict[str, Any], form: str, human: str) -> None:
@@ -204,7 +209,8 @@ def _row(view: AgentView) -> tuple[str, ...]:
     age = durations.ago(time.time() - view.agent.created_at)
     idle = "-" if view.idle_s is None else durations.ago(view.idle_s)
     first = note.split("\n")[0]
-    return (view.agent.name, view.state.value, view.agent.type, view.host.state.value, age, idle, first)
+    host = view.host
+    return (view.agent.name, view.state.value, view.agent.type, host.record.name, host.state.value, age, idle, first)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> None:
@@ -234,6 +240,11 @@ def _snapshot_row(record: HostRecord, snapshot: Snapshot) -> tuple[str, ...]:
     age = f"{durations.ago(now - snapshot.created_at)} ago"
     name = snapshot.name or "-"
     return (snapshot.id, name, snapshot.kind.value, age, size, record.name, snapshot.based_on or "-", note)
+
+
+def counted(count: int, thing: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def human_bytes(count: int) -> str:

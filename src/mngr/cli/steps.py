@@ -14,6 +14,8 @@ from mngr.providers.base import Progress
 T = TypeVar("T")
 # As podman's builds write it, and as Modal's do.
 _BUILD_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP |=> Step ")
+# A line for the shell in the form of a list, of which a comment at its beginning says all that a person needs.
+_SHELL_LINE = re.compile(r'RUN \["/bin/sh", "-c", "(?:# (?P<what>.*?)\\n|(?P<line>.*)"\])')
 
 
 def with_steps(output: Output, function: Callable[[Progress], T]) -> T:
@@ -74,7 +76,7 @@ class Steps:
         for line in text.splitlines():
             begun = _BUILD_STEP.match(line)
             if begun:
-                self._show(f"{self._step}: {line[begun.end() :]}")
+                self._show(f"{self._step}: {_plain(line[begun.end() :])}")
 
     def _show(self, text: str) -> None:
         import shutil
@@ -90,3 +92,9 @@ class Steps:
             self._stream.write("\r\033[K")
             self._stream.flush()
             self._open = False
+
+
+def _plain(step: str) -> str:
+    """A step of a build as a person reads it."""
+    found = _SHELL_LINE.search(step)
+    return step if found is None else step[: found.start()] + (found["what"] or found["line"])

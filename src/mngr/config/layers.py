@@ -68,6 +68,12 @@ def files() -> list[Path]:
     return [paths.home() / FILE_NAME, *local]
 
 
+def of_repository() -> list[Layer]:
+    """What came with the repository that we are in, or was put there. Raises `UsageError`."""
+    own, *local = files()
+    return [_file(path) for path in local if path.exists() and path != own]
+
+
 def _repository(start: Path) -> Path | None:
     """The settings folder of the repository that `start` is in, when it has one."""
     for folder in (start, *start.parents):

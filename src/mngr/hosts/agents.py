@@ -129,12 +129,14 @@ def remove(target: Target, agent: Agent) -> None:
     ssh.run(target, f"sh {SCRIPTS}/remove-agent.sh {agent.id}", what=f"removing agent {agent.name}")
 
 
-def adopt(target: Target, old: Agent, new: Agent) -> None:
-    """On a host that came from another's snapshot: only `old` stays of the agents in it, as `new`, on its own branch.
+def adopt(target: Target, old: Agent, new: Agent, *, afresh: bool = False) -> None:
+    """On a host that came from another's snapshot: only `old` stays of the agents in it, as `new`, on its own branch;
+    `afresh` with nothing but its work folder.
 
     It is not started. A second call does nothing.
     """
-    words = shlex.join([old.id, new.id, f"mngr/{old.name}", f"mngr/{new.name}", new.work_dir])
+    state = "afresh" if afresh else "kept"
+    words = shlex.join([old.id, new.id, f"mngr/{old.name}", f"mngr/{new.name}", new.work_dir, state])
     ssh.run(target, f"sh {SCRIPTS}/adopt-agents.sh {words}", what="taking the agents of the snapshot over")
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 from mngr.errors import GitFailed, UsageError
 from mngr.hosts import ssh
+from mngr.hosts.following import follow
 from mngr.hosts.ssh import Target
+
+_PROGRESS = re.compile(rb"(remote: )?[A-Z][a-z]+ (objects|deltas): +\d+%")
 
 
 def run(
@@ -31,6 +35,22 @@ def run(
     if check and done.returncode:
         raise GitFailed(os.fsdecode(args[0]), done.returncode, done.stderr.decode(errors="replace"))
     return done
+
+
+def push(folder: Path, *args: str, environment: Mapping[str, str], told: Callable[[str], None]) -> None:
+    """Runs `git push`, while `told` hears git's own words about how far it is. Raises `GitFailed`."""
+    said: list[bytes] = []
+
+    def heard(text: bytes) -> None:
+        if _PROGRESS.match(text):
+            told(text.decode(errors="replace").strip())
+        elif text.strip():
+            said.append(text)
+
+    argv = ["git", "-C", str(folder), "push", "--progress", *args]
+    code = follow(argv, "stderr", heard, stdout=subprocess.DEVNULL, env=os.environ | environment)
+    if code:
+        raise GitFailed("push", code, b"\n".join(said).decode(errors="replace"))
 
 
 def line(folder: Path, *args: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,11 +11,13 @@ from pathlib import Path
 
 from mngr.errors import RsyncFailed, UsageError
 from mngr.hosts import ssh
+from mngr.hosts.following import follow
 from mngr.hosts.ssh import Target
 
 # Owners are not kept: a user's number means somebody else on the other side, and git refuses folders of others there.
 # --secluded-args: paths reach the other side as they are, whatever is in them (its older name is understood by all).
 _WORDS = ("rsync", "--recursive", "--links", "--perms", "--times", "--protect-args")
+_TELLING = ("--info=progress2", "--outbuf=N")
 # What begins the line of an item; those about progress hold no names.
 _ITEM = b"item:"
 _ESCAPED = re.compile(rb"\\#([0-7]{3})")
@@ -43,26 +44,22 @@ class Change:
     path: bytes
 
 
-def send(target: Target, folder: Path, work_dir: str, *, only: Sequence[bytes] | None = None) -> None:
-    """Makes what is in a folder be in one of the host's, `only` these paths of it. Raises `RsyncFailed`."""
-    listed = () if only is None else ("--from0", "--files-from=-")
-    argv = [
-        *_WORDS,
-        "--quiet",
-        "--mkpath",
-        *listed,
-        "-e",
-        _shell(target),
-        "--",
-        f"{folder}/",
-        f"{place(target, work_dir)}/",
-    ]
-    try:
-        done = subprocess.run(argv, input=b"\0".join(only or ()), capture_output=True)
-    except FileNotFoundError as error:
-        raise _missing() from error
-    if done.returncode:
-        raise RsyncFailed(done.returncode, done.stderr.decode(errors="replace"))
+def send(
+    target: Target,
+    folder: Path,
+    work_dir: str,
+    progress: Callable[[str], None],
+    *,
+    only: Sequence[bytes] | None = None,
+) -> None:
+    """Makes what is in a folder be in one of the host's, `only` these paths of it; `progress` as for `copy`. Raises
+    `RsyncFailed`."""
+    with tempfile.NamedTemporaryFile(prefix="mngr-files-") as listed:
+        listed.write(b"\0".join(only or ()))
+        listed.flush()
+        files = () if only is None else ("--from0", f"--files-from={listed.name}")
+        to = f"{place(target, work_dir)}/"
+        _run([*_WORDS, *_TELLING, "--mkpath", *files, "-e", _shell(target), "--", f"{folder}/", to], progress)
 
 
 def place(target: Target, path: str) -> str:
@@ -81,35 +78,31 @@ def copy(
         rules = [*(b"/" + _WILD.sub(rb"\\\1", path) for path in options.exclude), *map(str.encode, options.patterns)]
         excluded.write(b"\0".join(rules))
         excluded.flush()
-        argv = [*_WORDS, "--mkpath", "--info=progress2", "--outbuf=N", f"--out-format={_ITEM.decode()}%i %n"]
+        argv = [*_WORDS, *_TELLING, "--mkpath", f"--out-format={_ITEM.decode()}%i %n"]
         argv += ["--from0", f"--exclude-from={excluded.name}"] if rules else []
         argv += ["--delete-delay"] if options.delete else []
         argv += ["--dry-run"] if options.dry_run else []
         argv += ["-e", _shell(target), "--", *sources, destination]
-        with tempfile.TemporaryFile() as errors:
-            try:
-                process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
-            except FileNotFoundError as error:
-                raise _missing() from error
-            with process:
-                changes = _follow(process, progress)
-            errors.seek(0)
-            if process.returncode:
-                raise RsyncFailed(process.returncode, errors.read().decode(errors="replace"))
-    return changes
+        return _run(argv, progress)
 
 
-def _follow(process: subprocess.Popen[bytes], progress: Callable[[str], None]) -> list[Change]:
+def _run(argv: Sequence[str], progress: Callable[[str], None]) -> list[Change]:
     changes: list[Change] = []
-    rest = b""
-    assert process.stdout is not None  # noqa: S101 (it was asked for)
-    while data := process.stdout.read1(65536):  # type: ignore[attr-defined]
-        *lines, rest = re.split(rb"[\r\n]", rest + data)
-        for line in lines:
-            if line.startswith(_ITEM):
-                changes += _change(line.removeprefix(_ITEM))
-            elif line.strip():
-                progress(line.decode(errors="replace").strip())
+
+    def heard(line: bytes) -> None:
+        if line.startswith(_ITEM):
+            changes.extend(_change(line.removeprefix(_ITEM)))
+        elif line.strip():
+            progress(line.decode(errors="replace").strip())
+
+    with tempfile.TemporaryFile() as errors:
+        try:
+            code = follow(argv, "stdout", heard, stderr=errors)
+        except FileNotFoundError as error:
+            raise _missing() from error
+        errors.seek(0)
+        if code:
+            raise RsyncFailed(code, errors.read().decode(errors="replace"))
     return changes
 
 

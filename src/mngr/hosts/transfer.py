@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +60,10 @@ def named(source: Path, agent: str, text: str, *, unclean: bool | None = None, i
     return project
 
 
-def send_project(target: Target, project: Project, work_dir: str, *, siblings: Sequence[str] = ()) -> None:
-    """Makes `work_dir` on the host the project.
+def send_project(
+    target: Target, project: Project, work_dir: str, progress: Callable[[str], None], *, siblings: Sequence[str] = ()
+) -> None:
+    """Makes `work_dir` on the host the project; `progress` is told git's and rsync's own words about how far they are.
 
     A git repository arrives with the history of one branch; any other folder arrives as it is. `siblings` are work
     folders on the same host: objects of one that has some of the same history are shared by hard links, which cost
@@ -69,9 +71,9 @@ def send_project(target: Target, project: Project, work_dir: str, *, siblings: S
     """
     top = git.top(project.source)
     if top is None:
-        rsync.send(target, project.source, work_dir)
+        rsync.send(target, project.source, work_dir, progress)
         return
-    _send_repository(target, _chosen(project, top), work_dir, siblings)
+    _send_repository(target, _chosen(project, top), work_dir, siblings, progress)
 
 
 def _chosen(project: Project, top: Path) -> _Repository:
@@ -85,10 +87,16 @@ def _chosen(project: Project, top: Path) -> _Repository:
     return _Repository(top, commit, project.branch, unclean, project.ignored)
 
 
-def _send_repository(target: Target, repository: _Repository, work_dir: str, siblings: Sequence[str]) -> None:
+def _send_repository(
+    target: Target,
+    repository: _Repository,
+    work_dir: str,
+    siblings: Sequence[str],
+    progress: Callable[[str], None],
+) -> None:
     _make_repository(target, repository, work_dir, siblings)
     if repository.commit:
-        _push(target, repository, work_dir)
+        _push(target, repository, work_dir, progress)
         # As many programs write files as there are cores.
         check_out = "rm -f .git/objects/info/alternates && git -c checkout.workers=0 reset --quiet --hard"
         folder = shlex.quote(work_dir)
@@ -96,11 +104,12 @@ def _send_repository(target: Target, repository: _Repository, work_dir: str, sib
     submodules = _submodules(repository)
     for path, commit in submodules:
         inner = _Repository(repository.top / path, commit, repository.branch, repository.unclean, repository.ignored)
-        _send_repository(target, inner, f"{work_dir}/{path}", [f"{sibling}/{path}" for sibling in siblings])
+        theirs = [f"{sibling}/{path}" for sibling in siblings]
+        _send_repository(target, inner, f"{work_dir}/{path}", theirs, progress)
     if submodules:
         adopt = f"cd {shlex.quote(work_dir)} && git submodule --quiet init && git submodule --quiet absorbgitdirs"
         ssh.run(target, adopt, what="taking the submodules in")
-    _send_rest(target, repository, work_dir, [os.fsencode(path) for path, _commit in submodules])
+    _send_rest(target, repository, work_dir, [os.fsencode(path) for path, _commit in submodules], progress)
 
 
 def _make_repository(target: Target, repository: _Repository, work_dir: str, siblings: Sequence[str]) -> None:
@@ -115,10 +124,11 @@ def _make_repository(target: Target, repository: _Repository, work_dir: str, sib
     ssh.run_script(target, "git-make.sh", *words, what="making the repository", stdin=recent)
 
 
-def _push(target: Target, repository: _Repository, work_dir: str) -> None:
+def _push(target: Target, repository: _Repository, work_dir: str, progress: Callable[[str], None]) -> None:
     to = f"{repository.commit}:refs/heads/{repository.branch}"
-    options = ("--quiet", "--no-verify", "--no-signed", "--recurse-submodules=no", "--no-follow-tags")
-    git.run(repository.top, "push", *options, git.url(target, work_dir), to, environment=git.environment(target))
+    options = ("--no-verify", "--no-signed", "--recurse-submodules=no", "--no-follow-tags")
+    url = git.url(target, work_dir)
+    git.push(repository.top, *options, url, to, environment=git.environment(target), told=progress)
 
 
 def _submodules(repository: _Repository) -> list[tuple[str, str]]:
@@ -143,7 +153,13 @@ def _submodules(repository: _Repository) -> list[tuple[str, str]]:
     return found
 
 
-def _send_rest(target: Target, repository: _Repository, work_dir: str, submodules: Sequence[bytes]) -> None:
+def _send_rest(
+    target: Target,
+    repository: _Repository,
+    work_dir: str,
+    submodules: Sequence[bytes],
+    progress: Callable[[str], None],
+) -> None:
     """Sends what is not committed, as it is here, and what is ignored; each only if it is to travel."""
     top, root = repository.top, os.fsencode(repository.top)
     changed: set[bytes] = set()
@@ -166,7 +182,7 @@ def _send_rest(target: Target, repository: _Repository, work_dir: str, submodule
         remove = f"cd {shlex.quote(work_dir)} && xargs -0 rm -rf --"
         ssh.run(target, remove, what="removing deleted files", stdin=b"\0".join(sorted(gone)))
     if there - folders:
-        rsync.send(target, top, work_dir, only=sorted(there - folders))
+        rsync.send(target, top, work_dir, progress, only=sorted(there - folders))
 
 
 def _listed(top: Path, *options: str) -> list[bytes]:

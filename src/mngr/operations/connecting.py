@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mngr.errors import HostUnreachable, NotRunning, ProviderUnavailable
 from mngr.hosts import ssh, terminal
-from mngr.models import AgentState, Host, HostState
+from mngr.models import ENDED, AgentState
 from mngr.operations import finding
 from mngr.operations.execution import reach
 from mngr.operations.lifecycle import StartRequest, start
@@ -52,7 +52,7 @@ def _start_if_stopped(name: str, progress: Progress, say: Callable[[str], None])
         target, agent = reach(name, progress)
     except NotRunning:
         host, agent = finding.find(name)
-        if not _can_start(host):
+        if host.state not in ENDED:
             raise
         say(f"{agent.name} is {host.state.value}; starting it")
         start([name], progress, StartRequest())
@@ -61,7 +61,3 @@ def _start_if_stopped(name: str, progress: Progress, say: Callable[[str], None])
     if not probe.running and probe.exit_code is None:
         say(f"{agent.name} is {AgentState.STOPPED.value}; starting it")
         start([name], progress, StartRequest())
-
-
-def _can_start(host: Host) -> bool:
-    return host.state in (HostState.STOPPED, HostState.CRASHED)

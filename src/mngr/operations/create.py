@@ -6,7 +6,7 @@ import contextlib
 import os
 import posixpath
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,9 +115,8 @@ def create(request: Request, progress: Progress) -> AgentView:
         except ProviderConflict as error:
             # Another creation of the same name was faster; the provider lets only one of them run.
             raise NameTaken(agent.name) from error
-        progress("sending the project")
         target = known.target(host.record, making.answering(host))
-        transfer.send_project(target, project, agent.work_dir)
+        transfer.send_project(target, project, agent.work_dir, _sending(progress))
         record = host.record
         if not record.exit_snapshots:
             # Whatever happens to the sandbox, there is then something to come back from.
@@ -147,9 +146,8 @@ def create_on(host_name: str, request: Request, progress: Progress) -> AgentView
         target = known.target(record, endpoint)
         record = provider.save(msgspec.structs.replace(record, agents=(*record.agents, agent)))
         try:
-            progress("sending the project")
             siblings = tuple(other.work_dir for other in record.agents if other.id != agent.id)
-            transfer.send_project(target, project, agent.work_dir, siblings=siblings)
+            transfer.send_project(target, project, agent.work_dir, _sending(progress), siblings=siblings)
             provision.install(target, kind, progress)
             progress("starting the agent")
             provision.carry_out(target, agent, kind, provisions)
@@ -162,3 +160,17 @@ def create_on(host_name: str, request: Request, progress: Progress) -> AgentView
             raise
     ready = Host(record=record, state=HostState.RUNNING, endpoint=endpoint)
     return view(ready, agent, AgentProbe(running=True, exit_code=None))
+
+
+def _sending(progress: Progress) -> Callable[[str], None]:
+    """Tells that the project is being sent, and once a second how far it is."""
+    progress("sending the project")
+    told_at = time.monotonic()
+
+    def told(words: str) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= 1:
+            told_at = time.monotonic()
+            progress(f"sending the project: {words}")
+
+    return told

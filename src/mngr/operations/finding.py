@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mngr import addresses, config
-from mngr.errors import AgentNotFound, HostUnreachable, NotRunning
+from mngr.errors import AgentNotFound, HostUnreachable, MngrError, NotRunning, UsageError
 from mngr.hosts import known, ssh
 from mngr.models import Agent, Host, HostRecord, HostState
 from mngr.providers import copies, registry
@@ -79,6 +79,16 @@ def _matches(name: str, hosts: Sequence[Host]) -> list[tuple[Host, Sequence[Agen
     if not found:
         raise AgentNotFound(name, [agent.name for host in hosts for agent in host.record.agents])
     return found
+
+
+def is_known(name: str) -> bool:
+    """Whether an agent or host is called so; also when nobody can be asked."""
+    try:
+        return _remembered(name) is not None or bool(targets([name]))
+    except (AgentNotFound, UsageError):
+        return False
+    except MngrError:
+        return True
 
 
 def reach(name: str) -> tuple[ssh.Target, Agent]:

@@ -27,7 +27,7 @@ from mngr.errors import (
 from mngr.hosts import ssh, terminal
 from mngr.hosts.agents import AgentProbe
 from mngr.hosts.host_dir import Where
-from mngr.models import Agent, AgentState, AgentView, Host, HostState
+from mngr.models import ENDED, Agent, AgentState, AgentView, Host, HostState
 from mngr.operations import finding, offline
 from mngr.operations.execution import reach
 from mngr.operations.listing import listing, state_of
@@ -165,7 +165,7 @@ def _wait_on_host(name: str, wanted: AgentState, progress: Progress, left_s: flo
 
 
 def _has_ended(host: Host) -> bool:
-    return host.state in (HostState.STOPPED, HostState.CRASHED, HostState.FAILED, HostState.DESTROYED)
+    return host.state in (*ENDED, HostState.FAILED, HostState.DESTROYED)
 
 
 def first_message(made: AgentView, text: bytes, progress: Progress) -> AgentView:
@@ -224,9 +224,7 @@ def raw_transcript(name: str, progress: Progress) -> tuple[str, bytes]:
 
 
 def _type_of(agent: Agent) -> AgentType:
-    """The type of an agent; one that the settings no longer have is as a command is."""
-    settings = config.load()
-    return registry.agent_type(agent.type if agent.type in registry.names(settings) else "command", settings)
+    return registry.known_type(agent.type, config.load())
 
 
 def _kept_transcript(host: Host, agent: Agent) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,10 +13,10 @@ from pathlib import Path
 from mngr.errors import HostCommandFailed, MngrError, UsageError
 from mngr.hosts import git, ssh
 from mngr.models import Agent
+from mngr.operations import submodules
 from mngr.operations.finding import reach
 
 _WAYS = {"merge": ("merge", "--no-edit"), "rebase": ("rebase",), "ref": ()}
-# Everything in the work tree as a commit of its own: neither the agent's index nor its branch is touched.
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,15 @@ class There:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a pull or push did: git's own exit code, and where the receiving branch was and is."""
+    """What a pull or push did: git's own exit code, where the receiving branch was and is, and how many changes are
+    uncommitted there (and, after a pull, not here); of a pull, which submodules it has at other commits now."""
 
     there: There
     exit_code: int
     before: str
     after: str
+    uncommitted: int
+    submodules: tuple[str, ...] = ()
 
 
 def reference(agent: Agent) -> str:
@@ -68,9 +72,29 @@ def look(name: str) -> There:
     return There(target, agent, branch, commit, tuple(changes))
 
 
+def brought(there: There) -> frozenset[str]:
+    """Paths of what is uncommitted at the agent and uncommitted here too with the same content: it came from here."""
+    top = here()
+    listed = os.fsdecode(git.run(top, "status", "--porcelain").stdout).splitlines()
+    ours = {line[3:] for line in listed}
+    # Others are several files, or written in quotes.
+    shared = [
+        line[3:] for line in there.changes if line[3:] in ours and not line.endswith(("/", '"')) and "D" not in line[:2]
+    ]
+    if not shared:
+        return frozenset()
+    paths = os.fsencode("\n".join(shared))
+    in_folder = f"cd {shlex.quote(there.agent.work_dir)} && git hash-object --stdin-paths"
+    theirs = ssh.run(there.target, in_folder, stdin=paths, timeout_s=600).stdout.split()
+    mine = git.run(top, "hash-object", "--stdin-paths", stdin=paths, check=False).stdout.split()
+    same = zip(shared, mine, theirs, strict=False) if len(mine) == len(theirs) == len(shared) else ()
+    return frozenset(path for path, one, other in same if one == other)
+
+
 def fetch(there: There, *, work_tree: bool = False) -> str:
-    """Brings the agent's commits here; the id of its newest. With `work_tree` this is a commit of all that its work
-    folder holds now. Nothing of ours but the ref of `reference` changes. Raises `GitFailed`."""
+    """Brings the agent's commits here, those of its submodules too; the id of its newest. With `work_tree` this is a
+    commit of all that its work folder holds now. Nothing of ours but the ref of `reference` changes. Raises
+    `GitFailed`."""
     top = here()
     newest = there.commit
     if work_tree and there.changes:
@@ -83,7 +107,10 @@ def fetch(there: There, *, work_tree: bool = False) -> str:
     known = [f"+HEAD:{reference(there.agent)}"] if there.commit else []
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", "--update-shallow")
     git.run(top, "fetch", *options, there.url, *known, *wanted, environment=git.environment(there.target))
-    return newest if wanted else git.commit(top, reference(there.agent))
+    if not wanted:
+        newest = git.commit(top, reference(there.agent))
+    submodules.fetch(there.target, there.agent, top, newest, reference(there.agent))
+    return newest
 
 
 def pull(name: str, way: str, extra: Sequence[str]) -> Moved:
@@ -98,9 +125,12 @@ def pull(name: str, way: str, extra: Sequence[str]) -> Moved:
     code = 0
     if _WAYS[way]:
         words = [*_WAYS[way], *extra]
-        words += ["-m", f"Merge the work of agent {there.agent.name}"] if way == "merge" and before else []
+        if way == "merge" and not _is_forward(top, before, git.commit(top, reference(there.agent)), extra):
+            words += ["-m", f"Merge the work of agent {there.agent.name}"]
         code = show(top, *words, reference(there.agent))
-    return Moved(there, code, before, git.commit(top, "HEAD"))
+    after = git.commit(top, "HEAD")
+    links = submodules.changed(top, before, after) if after != before else ()
+    return Moved(there, code, before, after, len(there.changes) - len(brought(there)), links)
 
 
 def push(name: str, way: str, extra: Sequence[str]) -> Moved:
@@ -116,13 +146,23 @@ def push(name: str, way: str, extra: Sequence[str]) -> Moved:
     ref = "refs/remotes/mngr/from-here"
     options = ("--quiet", "--no-verify", "--recurse-submodules=no", "--no-follow-tags")
     git.run(top, "push", *options, there.url, f"+{ours}:{ref}", environment=git.environment(there.target))
+    submodules.push(there.target, there.agent, top, ours, ref)
     if not _WAYS[way]:
-        return Moved(there, 0, there.commit, there.commit)
+        return Moved(there, 0, there.commit, there.commit, len(there.changes))
     words = [*_WAYS[way], *extra]
-    words += ["-m", "Merge what was pushed"] if way == "merge" and there.commit else []
+    if way == "merge" and not _is_forward(top, there.commit, ours, extra):
+        words += ["-m", "Merge what was pushed"]
     done = ssh.run_script(there.target, "git-take.sh", there.agent.work_dir, way, *words, ref, timeout_s=600)
     sys.stderr.write(done.stderr.decode(errors="replace"))
-    return Moved(there, done.exit_code, there.commit, done.stdout.decode().strip())
+    return Moved(there, done.exit_code, there.commit, done.stdout.decode().strip(), len(there.changes))
+
+
+def _is_forward(top: Path, before: str, after: str, extra: Sequence[str]) -> bool:
+    """Whether a merge only moves the branch on, to which git takes no message."""
+    if not before:
+        return True
+    ancestor = ("merge-base", "--is-ancestor", before, after)
+    return "--no-ff" not in extra and git.run(top, *ancestor, check=False).returncode == 0
 
 
 def show(top: Path, *words: str) -> int:
@@ -138,13 +178,16 @@ def page(top: Path, *words: str) -> int:
 
 
 def compared(name: str, *, committed: bool) -> tuple[There, list[str]]:
-    """What an agent did since its branch left ours, fetched: the revisions to give to `git diff`."""
+    """What an agent did since its branch left ours, fetched: what to give to `git diff`. What is uncommitted here as it
+    is there is left out."""
     there = look(name)
     newest = fetch(there, work_tree=not committed)
     top = here()
     base = git.line(top, "merge-base", "HEAD", newest) if git.commit(top, "HEAD") else ""
     # Without a commit in common, all that there is.
-    return there, [base or git.line(top, "hash-object", "-t", "tree", os.devnull), newest]
+    same = () if committed else sorted(brought(there))
+    without = ["--", *(f":(exclude,top,literal){path}" for path in same)] if same else []
+    return there, [base or git.line(top, "hash-object", "-t", "tree", os.devnull), newest, *without]
 
 
 def logged(name: str) -> tuple[There, str]:

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes a host that came from another's snapshot its own: of the agents in it only OLD stays, under the id NEW.
-# usage: adopt-agents.sh OLD NEW OLD-BRANCH NEW-BRANCH WORK-FOLDER. The work folders stay as they are.
+# Makes a host that came from another's snapshot its own: of the agents in it only OLD stays, under the id NEW, or with
+# afresh only its work folder. The work folders stay as they are.
+# usage: adopt-agents.sh OLD NEW OLD-BRANCH NEW-BRANCH WORK-FOLDER kept|afresh
 set -eu
 
 host_dir=${MNGR_HOST_DIR:-/mngr}
@@ -17,6 +18,7 @@ for state in "$host_dir"/agents/*/; do
     esac
 done
 rm -rf /var/lib/mngr/agents
+if [ "${6:-kept}" = afresh ] && [ -n "$2" ]; then rm -rf "${host_dir:?}/agents/$2"; fi
 
 # Its work goes on on a branch of its own.
 if [ -n "$1" ] && [ -n "$2" ] && cd "$5" 2>/dev/null && [ "$(git symbolic-ref -q --short HEAD)" = "$3" ]; then

@@ -14,6 +14,8 @@ shift 4
 git symbolic-ref HEAD "refs/heads/$branch"
 git config receive.denyCurrentBranch ignore
 git config receive.shallowUpdate true
+# A submodule's commit is asked for by its id, wherever its branches are.
+git config uploadpack.allowAnySHA1InWant true
 [ -z "$name" ] || git config user.name "$name"
 [ -z "$email" ] || git config user.email "$email"
 

@@ -18,10 +18,20 @@ agents() {
     done
 }
 
+# newest STATE: the newest file of those that the type of an agent names as its conversations, by globs for the shell.
+newest() (
+    [ -s "$1/transcripts" ] || exit
+    # shellcheck disable=SC1091 # made when the host started
+    . /run/mngr/environment
+    # shellcheck disable=SC1091 # made when the agent was
+    . "$1/env"
+    cd "$MNGR_AGENT_WORK_DIR" && eval "ls -t $(cat "$1/transcripts")" | head -n 1
+)
+
 # Conversations are where the agents' programs keep them; a copy is with what can be read when the host does not run.
 transcripts() {
     for state in "$host_dir"/agents/*/; do
-        file=$(cat "$state/transcript" 2>/dev/null)
+        file=$(cat "$state/transcript" 2>/dev/null || newest "$state" 2>/dev/null)
         [ ! -f "$file" ] || rsync -a "$file" "$state/transcript.jsonl"
     done
 }

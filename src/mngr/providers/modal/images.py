@@ -50,12 +50,18 @@ def layer(install: Sequence[str] = ()) -> list[str]:
     """
     packages = f"mkdir -p {SCRIPTS} && {_write('install-packages.sh')} && sh {SCRIPTS}/install-packages.sh"
     # Scripts that change often come last, so that what takes long to install stays.
-    programs = [_write(_NPM), *install] if install else []
+    programs = [_named("what installs from npm", _write(_NPM)), *install] if install else []
     names = (*_SCRIPTS, *_AGENT_SCRIPTS, _NPM)
     rest = " && ".join(_write(name) for name in names if name != "install-packages.sh")
     # Root whatever the image's own user is: sshd and the packages need it. No shell of the image's SHELL, and no
     # program of its ENTRYPOINT before ours.
-    return ["USER root", *(_run(line) for line in (packages, *programs, rest)), "ENTRYPOINT []"]
+    steps = (_named("ssh, tmux, git and rsync", packages), *programs, _named("mngr's scripts", rest))
+    return ["USER root", *map(_run, steps), "ENTRYPOINT []"]
+
+
+def _named(what: str, script: str) -> str:
+    """A comment in front, which a person sees while the step is done."""
+    return f"# {what}\n{script}"
 
 
 def _run(script: str) -> str:
