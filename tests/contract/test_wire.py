@@ -15,7 +15,7 @@ from mngr.providers.modal.client import Client
 from mngr.providers.modal.storage import Storage
 from mngr.providers.modal.wire import Gone, Wire
 
-TAGS = {"of": "the wire"}
+TAGS = {"of": "the-wire"}
 MIB = 1 << 20
 
 
