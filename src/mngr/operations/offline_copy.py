@@ -23,14 +23,12 @@ _AT_ONCE = 8
 
 class NeedsStart(MngrError):
     def __init__(self, name: str, state: HostState, path: str) -> None:
-        held = (
-            "and is gone with it"
-            if state is HostState.DESTROYED
-            else f"its newest snapshot holds it; start it with: mngr start {name}"
-        )
+        where = f"{path} is on the disk of {name}, which is {state.value}"
         super().__init__(
-            f"{path} is on the disk of {name}, which is {state.value}; {held}. Without a start only {HOST_DIR} can be "
-            "read"
+            f"{where}; only its volume, {HOST_DIR}, can be read"
+            if state is HostState.DESTROYED
+            else f"{where}; its newest snapshot holds it; start it with: mngr start {name}. Without a start only "
+            f"{HOST_DIR} can be read"
         )
 
 
