@@ -25,7 +25,11 @@ def stopped(user: User) -> User:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {f"{path.relative_to(folder)}": path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        f"{path.relative_to(folder)}": path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    }
 
 
 def test_the_data_directory_is_pulled_from_the_volume(stopped: User) -> None:
@@ -88,8 +92,17 @@ def test_the_data_directory_is_pulled_from_the_volume(stopped: User) -> None:
     assert (here / "of-work").read_text() == "hello\n"
 
 
-def test_what_was_kept_of_a_destroyed_host_can_be_pulled(stopped: User) -> None:
-    user = stopped
+def test_any_machine_of_the_account_reads_what_a_host_left(stopped: User, tmp_path: Path) -> None:
+    user, home = stopped, tmp_path / "another"
+    home.mkdir(mode=0o700)
+    (home / "settings.toml").write_text((user.home / "settings.toml").read_text())
+    other = User(home, user.project, user.env | {"MNGR_HOME": str(home)})
+    for words in (["logs", "off", "--source", "all"], ["events", "off"], ["file", "ls", "off", "/mngr"]):
+        assert other.text(*words) == user.text(*words) != ""
+    other.mngr("pull", "off", "/mngr/logs", "elsewhere")
+    assert "Accepted publickey" in (user.project / "elsewhere" / "sshd.log").read_text()
+
+    # A destroyed host keeps its volume on request.
     user.mngr("destroy", "off", "--force", "--keep-volume")
     user.mngr("pull", "off", "/mngr/logs", "kept")
     assert "Accepted publickey" in (user.project / "kept" / "sshd.log").read_text()
