@@ -13,7 +13,7 @@ _LINES = 10
 
 def fill(world: World, name: str) -> None:
     """Gives an agent a log of 200 MB, committed to the host's volume."""
-    world.mngr("exec", name, "seq 30000000 | head -c 200000000 >$MNGR_AGENT_STATE_DIR/output.log; sync $MNGR_HOST_DIR")
+    world.mngr("exec", name, "seq 23456789 >$MNGR_AGENT_STATE_DIR/output.log; sync $MNGR_HOST_DIR")
 
 
 def kill(world: World, name: str) -> None:
