@@ -69,9 +69,9 @@ def test_the_whole_life_of_a_host(user: User, created: bool, tmp_path: Path) -> 
     kinds = [json.loads(line)["type"] for line in user.text("events", "life").splitlines()]
     assert [*dict.fromkeys(kinds)] == ["created", "started", "snapshot", "exited", "stopped", "booted"]
     # Idle it ends by itself, and comes back.
-    user.mngr("limit", "life", "--idle-mode", "user", "--idle-timeout", "5")
-    user.mngr("wait", "life", "--for", "stopped", "--timeout", "120")
-    assert user.listed()["life"]["host"]["reason"] == "idle"  # type: ignore[index]
+    user.mngr("limit", "life", "--idle-mode", "create", "--idle-timeout", "5s")
+    until(lambda: user.listed()["life"]["host"]["state"] == "PAUSED")  # type: ignore[index]
+    assert user.listed()["life"]["host"]["reason"] == "idle for 5s"  # type: ignore[index]
     if created:
         assert [json.loads(line)["type"] for line in user.text("events", "life").splitlines()][-2:] == [
             *("idle", "stopped"),
