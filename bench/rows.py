@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from bench import records
+from bench import offline, records
 from bench.world import Run, World
 
 _TYPE = ("--type", "command")
@@ -203,6 +203,28 @@ def _changed(world: World, size: Size) -> list[Figure]:
     return figures
 
 
+def _offline(world: World, size: Size) -> list[Figure]:
+    first, tail, events, listed, line = figures = [
+        Figure("mngr logs --tail 100 of 200 MB, first after kill -9"),
+        *(Figure(f"mngr {words}, none running") for words in ("logs --tail 100 of 200 MB", "events", "list")),
+        Figure("from a line's writing to logs --follow"),
+    ]
+    with _agent(world, "gone") as name:
+        for number in range(size.runs + 1):
+            if number:
+                world.mngr("start", name)
+            for seconds in offline.lines(world, name) if number == 1 else ():
+                line.walls.append(seconds)
+                line.cpus.append(0.0)
+            offline.fill(world, name)
+            offline.kill(world, name)
+            first.add(world.mngr("logs", name, "--tail", "100"))
+        for figure, words in ((tail, ("logs", name, "--tail", "100")), (events, ("events", name)), (listed, ("list",))):
+            _times(size, figure, lambda words=words: world.mngr(*words))  # type: ignore[misc]
+            figure.counted(world, *words)
+    return figures
+
+
 @contextlib.contextmanager
 def _agent(world: World, name: str, command: tuple[str, ...] = _SLEEP) -> Iterator[str]:
     """A running agent, which is gone afterwards."""
@@ -233,6 +255,13 @@ ROWS = (
         "bare + 0.6 s, + 0.2 s, + 0.4 s",
         "create at most 8 round trips more than bare, snapshot 3",
         _life,
+    ),
+    Row(
+        "offline",
+        "Logs and events of a host whose container was killed",
+        "1.0 s; a line is shown within 1.0 s",
+        "stated",
+        _offline,
     ),
     Row("many", "20 creates at once", "1.3 times bare", "stated", _many),
     Row("growth", "`mngr list` by stopped hosts", "grows as the work does", "", _growth),

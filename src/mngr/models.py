@@ -121,12 +121,13 @@ class HostVolume(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostFile(msgspec.Struct, frozen=True):
-    """A file or folder of a host: its path, bytes, seconds since 1970."""
+    """A file or folder of a host: its path, bytes, seconds since 1970. Links, pipes and sockets are not plain."""
 
     path: str
     is_folder: bool
     size: int
     changed_at: float
+    is_plain: bool = True
 
 
 class HostRecord(msgspec.Struct, frozen=True, kw_only=True):

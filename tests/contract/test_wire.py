@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import modal
 import pytest
 
 from mngr.config import ModalSettings
-from mngr.providers.modal import access
+from mngr.providers.modal import access, volume_wire
 from mngr.providers.modal.client import Client
 from mngr.providers.modal.storage import Storage
 from mngr.providers.modal.wire import Gone, Wire
+
+TAGS = {"of": "the-wire"}
+MIB = 1 << 20
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def test_sandboxes_are_listed_and_end_as_the_sdk_says(
     made = [
         modal.Sandbox.create("sleep", "60", app=app, image=image, unencrypted_ports=[22], timeout=60) for _ in range(2)
     ]
-    bare = modal.Sandbox.create("sh", "-c", "exit 7", app=app, image=image, timeout=60)
+    bare = modal.Sandbox.create("sh", "-c", "exit 7", app=app, image=image, timeout=60, tags=TAGS)
     bare.wait(raise_on_termination=False)
     listed = wire.begin(wire.running()).result()
     assert set(listed) >= {one.object_id for one in made}
@@ -52,6 +56,9 @@ def test_sandboxes_are_listed_and_end_as_the_sdk_says(
         one.wait(raise_on_termination=False)
     for ended in (*made, bare):
         assert wire.begin(wire.ending(ended.object_id)).result() == client.ending(ended.object_id)
+    moment = wire.begin(wire.ended_at(bare.object_id, TAGS)).result()
+    assert moment is not None
+    assert moment == client.ended_at(bare.object_id, TAGS)
     with pytest.raises(Gone):
         wire.begin(wire.ending("sb-0000000000000000000000")).result()
 
@@ -71,6 +78,44 @@ def test_files_that_one_writes_the_other_reads(settings: ModalSettings) -> None:
     assert client.list_files("hosts") == ["hosts/b/1.json"]
     with pytest.raises(Gone):
         wire.begin(wire.read_file("hosts/a/1.json")).result()
+
+
+@pytest.mark.parametrize("fs_version", [1, 2])
+def test_a_volume_reads_the_same_both_ways(settings: ModalSettings, fs_version: int) -> None:
+    client, wire = _wire(settings)
+    name = f"{settings.app}-{fs_version}"
+    large = b"".join(number.to_bytes(4, "big") for number in range(4 * MIB)) + bytes(3 * MIB)
+    volume = modal.Volume.from_name(name, create_if_missing=True, version=fs_version)
+    with volume.batch_upload() as batch:
+        batch.put_file(io.BytesIO(b"some words"), "logs/small")
+        batch.put_file(io.BytesIO(b""), "logs/empty")
+        batch.put_file(io.BytesIO(large), "agents/one/large")
+    for folder in ("", "logs", "agents", "agents/one", "logs/small", "nowhere"):
+        for recursive in (False, True):
+            expected = client.volume_files(name, folder, recursive=recursive)
+            found = wire.begin(volume_wire.files(wire, name, folder, recursive=recursive)).result()
+            assert sorted(found, key=str) == sorted(expected, key=str)
+    assert {one.path for one in client.volume_files(name, "logs", recursive=False)} == {"logs/small", "logs/empty"}
+    for start, length in ((0, 0), (0, 10), (8 * MIB - 5, 10), (8 * MIB, 8 * MIB), (19 * MIB - 10, 100), (5, 12 * MIB)):
+        expected = large[start : start + length if length else None]
+        assert client.read_volume(name, "agents/one/large", start, length) == expected
+        assert wire.begin(volume_wire.read(wire, name, "agents/one/large", start, length)).result() == expected
+    for of, path, content in (
+        (name, "logs/small", b"some words"),
+        (name, "logs/empty", b""),
+        (name, "logs/nothing", None),
+        (f"{name}-none", "logs/small", None),
+    ):
+        assert client.read_volume(of, path, 0, 0) == content
+        assert wire.begin(volume_wire.read(wire, of, path, 0, 0)).result() == content
+    assert wire.begin(volume_wire.files(wire, f"{name}-none", "", recursive=True)).result() == []
+    # One of the same name that took its place is the one that is read.
+    modal.Volume.objects.delete(name)
+    assert wire.begin(volume_wire.read(wire, name, "logs/small", 0, 0)).result() is None
+    with modal.Volume.from_name(name, create_if_missing=True, version=fs_version).batch_upload() as batch:
+        batch.put_file(io.BytesIO(b"other words"), "logs/small")
+    assert wire.begin(volume_wire.read(wire, name, "logs/small", 0, 0)).result() == b"other words"
+    modal.Volume.objects.delete(name)
 
 
 def test_what_was_remembered_of_things_that_are_gone_is_looked_up_anew(settings: ModalSettings) -> None:

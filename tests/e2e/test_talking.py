@@ -71,6 +71,9 @@ def test_states_and_messages(talker: User) -> None:
     # What was said can be read when nothing runs any more, by somebody who remembers nothing.
     shutil.rmtree(user.home / "cache")
     assert "did rm -rf /tmp/x" in user.text("transcript", "ann")
+    happened = [json.loads(line) for line in user.text("events", "ann").splitlines()]
+    assert {"created", "started", "message", "answer", "state", "exited"} <= {one["type"] for one in happened}
+    assert {"working", "waiting", "blocked"} <= {one.get("state") for one in happened}
     assert user.mngr("wait", "ann", "--for", "stopped", "--timeout", "30").stdout == b"ann is STOPPED\n"
 
 

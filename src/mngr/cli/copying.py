@@ -10,7 +10,7 @@ import click
 
 from mngr.cli import render
 from mngr.cli.app import Output
-from mngr.cli.steps import with_steps
+from mngr.cli.steps import steps, with_steps
 from mngr.errors import UsageError
 from mngr.hosts.rsync import Change
 from mngr.operations.sync import Confirm, Copied, Wanted
@@ -51,14 +51,17 @@ def carry_out(
     copied = with_steps(output, lambda progress: work(confirm, progress))
     counted = {kind: sum(change.kind == kind for change in copied.changes) for kind in ("send", "delete")}
     value = {
-        "agent": copied.agent.name,
+        "agent": copied.name,
         "source": copied.source,
         "destination": copied.destination,
         "dry_run": wanted.dry_run,
         "sent": counted["send"],
         "deleted": counted["delete"],
+        "note": copied.note or None,
         "changes": [{"kind": change.kind, "path": os.fsdecode(change.path)} for change in copied.changes],
     }
+    if copied.note and output.form == "human":
+        steps(output).say(copied.note)
     lines = []
     if wanted.dry_run or output.verbose:
         lines += [f"{change.kind:6} {os.fsdecode(change.path)!r}" for change in copied.changes]

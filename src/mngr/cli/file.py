@@ -42,12 +42,15 @@ def ls(output: Output, agent: str, path: str) -> int:
 @click.pass_obj
 def cat(output: Output, agent: str, path: str) -> int:
     """Print the file PATH."""
-    pieces = with_steps(output, lambda _progress: files.cat(agent, path))
+    found = with_steps(output, lambda _progress: files.cat(agent, path))
     if output.form == "human":
-        for piece in pieces:
+        if found.note:
+            steps(output).say(found.note)
+        for piece in found.pieces:
             render.text(piece)
     else:
-        render.result({"path": path, "text": b"".join(pieces).decode(errors="replace")}, output.form, "")
+        text = b"".join(found.pieces).decode(errors="replace")
+        render.result({"path": path, "text": text, "note": found.note or None}, output.form, "")
     return 0
 
 
@@ -59,7 +62,9 @@ def cat(output: Output, agent: str, path: str) -> int:
 @click.pass_obj
 def get(output: Output, agent: str, path: str, destination: Path) -> int:
     """Copy the file or folder PATH to DESTINATION here.  [default: this folder]"""
-    count = with_steps(output, lambda _progress: files.get(agent, path, destination))
-    human = "" if output.quiet else f"{count} {'file' if count == 1 else 'files'} copied"
-    render.result({"path": path, "files": count}, output.form, human)
+    got = with_steps(output, lambda _progress: files.get(agent, path, destination))
+    if got.note and output.form == "human":
+        steps(output).say(got.note)
+    human = "" if output.quiet else f"{got.count} {'file' if got.count == 1 else 'files'} copied"
+    render.result({"path": path, "files": got.count, "note": got.note or None}, output.form, human)
     return 0

@@ -16,20 +16,18 @@ from mngr.cli.escapes import Stripper
 from mngr.cli.steps import steps
 from mngr.errors import NotFound, UsageError
 from mngr.hosts.host_dir import Where
-from mngr.operations import logs
+from mngr.operations import following, logs
 from mngr.operations.finding import Found, look
-
-_ALL = "all"
 
 
 @click.command("logs")
 @click.argument("name", metavar="AGENT|HOST")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written, across ends and starts of the host.")
 @click.option("-n", "--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
-@click.option("--since", metavar="TIME", help="Only what was written in the last 10m, 2h, … (to about ten seconds).")
+@click.option("--since", metavar="TIME", help="Only what was written in the last 10m, 2h, …, and up to 2 s before.")
 @click.option(
     "--source",
-    type=click.Choice([*logs.AGENT_SOURCES, _ALL]),
+    type=click.Choice([*logs.AGENT_SOURCES, logs.ALL]),
     help="Which log.  [default: output of an agent, all of a host]",
 )
 @click.option("--raw", is_flag=True, help="Every byte as the program wrote it, with all control sequences.")
@@ -40,13 +38,14 @@ def command(
 ) -> int:
     """Show what AGENT wrote to its terminal, or another log of it or its host, also when that does not run.
 
-    Colours stay on a terminal; in a pipe all control sequences are taken out.
+    Colours stay on a terminal; in a pipe all control sequences are taken out. With --follow and several sources each
+    line begins with the name of its source.
     """
     if tail is not None and since is not None:
         raise UsageError("--tail, --since: give one of them")
     where = Where(tail=tail, since_s=_seconds(since))
     if follow:
-        return _follow(output, name, source or "output", where, raw=raw)
+        return _follow(output, name, source, where, raw=raw)
     return _show(output, look(name, destroyed=True), source, where, raw=raw)
 
 
@@ -59,9 +58,7 @@ def _seconds(since: str | None) -> int | None:
 
 def _show(output: Output, named: Found, wanted: str | None, where: Where, *, raw: bool) -> int:
     render.check_format(output.form)
-    known = logs.sources(named)
-    wanted = wanted or ("output" if "output" in known else _ALL)
-    sources = known if wanted == _ALL else (wanted,)
+    sources = logs.chosen(named, wanted)
     found = []
     for source in sources:
         try:
@@ -100,35 +97,41 @@ def _value(one: logs.Read, *, raw: bool) -> dict[str, Any]:
     return value | {"as_of": one.as_of, "note": one.note or None}
 
 
-def _follow(output: Output, name: str, source: str, where: Where, *, raw: bool) -> int:
-    if source == _ALL:
-        raise UsageError(f"--follow: needs one log; add --source {'|'.join(logs.AGENT_SOURCES)}")
+def _follow(output: Output, name: str, wanted: str | None, where: Where, *, raw: bool) -> int:
     if output.form not in ("human", "jsonl"):
         raise UsageError(f"--follow: goes with --format human or jsonl, not {output.form}")
-    pieces = logs.follow(name, source, where, steps(output).say)
-    if not raw:
-        pieces = _cleaned(pieces, colours=sys.stdout.isatty() and output.form == "human")
-    if output.form == "human":
-        for piece in pieces:
+    followed = following.follow(name, wanted, where, steps(output).say)
+    colours = sys.stdout.isatty() and output.form == "human"
+    cleaned = followed.pieces if raw else _cleaned(followed, colours=colours)
+    if output.form == "human" and len(followed.sources) == 1:
+        for _source, piece in cleaned:
             render.text(piece)
-    else:
-        for line in lines_of(pieces):
+        return 0
+    for source, line in lines_of(cleaned):
+        if output.form == "jsonl":
             print(json.dumps({"source": source, "line": line.decode(errors="replace")}), flush=True)
+            continue
+        # What would go back to the beginning of the line would go over the name.
+        for part in line.split(b"\r"):
+            render.text(source.encode() + b"| " + part + b"\n")
     return 0
 
 
-def _cleaned(pieces: Iterator[bytes], *, colours: bool) -> Iterator[bytes]:
-    stripper = Stripper(colours=colours)
-    for piece in pieces:
-        yield stripper.feed(piece)
-    yield stripper.end()
+def _cleaned(followed: following.Followed, *, colours: bool) -> Iterator[following.Piece]:
+    strippers = {source: Stripper(colours=colours) for source in followed.sources}
+    for source, piece in followed.pieces:
+        yield source, strippers[source].feed(piece)
+    for source, stripper in strippers.items():
+        yield source, stripper.end()
 
 
-def lines_of(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Whole lines, and what is left at the end."""
-    rest = b""
-    for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        yield from lines
-    if rest:
-        yield rest
+def lines_of(pieces: Iterator[following.Piece]) -> Iterator[following.Piece]:
+    """Whole lines of each source, in the order in which they end, and what is left at the end."""
+    rests: dict[str, bytes] = {}
+    for source, piece in pieces:
+        *lines, rests[source] = (rests.get(source, b"") + piece).split(b"\n")
+        for line in lines:
+            yield source, line
+    for source, rest in rests.items():
+        if rest:
+            yield source, rest

@@ -15,7 +15,7 @@ from mngr.hosts import ssh
 from mngr.hosts.agents import HOST_DIR, SCRIPTS
 from mngr.hosts.ssh import Target
 
-_CHUNK = 65_536
+CHUNK = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,13 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class LogStream:
-    """What a log holds from `place` on, in pieces, as far as it was written in `boot` or before."""
+    """What a log holds from `place` on, as far as it was written in `boot` or before: in pieces, or as they come from
+    `descriptor`."""
 
     boot: str
     place: int
     pieces: Iterator[bytes]
+    descriptor: int
 
 
 def keep(target: Target) -> None:
@@ -80,10 +82,10 @@ def reading(target: Target, path: str, where: Where, *, follow: bool = False) ->
                 raise HostUnreachable(target.name, f"its log {path} could not be read")
             head += byte
         boot, place, end = head.split()
-        pieces = iter(lambda: os.read(descriptor, _CHUNK), b"")
+        pieces = iter(lambda: os.read(descriptor, CHUNK), b"")
         # What was written since the place was found does not belong to the last lines that were asked for.
         bounded = pieces if follow else _first(pieces, int(end) - int(place))
-        yield LogStream(boot.decode(), int(place), bounded)
+        yield LogStream(boot.decode(), int(place), bounded, descriptor)
     finally:
         # The end of its input ends the reader on the host.
         with contextlib.suppress(BrokenPipeError):

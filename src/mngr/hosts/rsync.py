@@ -68,9 +68,10 @@ def place(target: Target, path: str) -> str:
 
 
 def copy(
-    target: Target, sources: Sequence[str], destination: str, options: Options, progress: Callable[[str], None]
+    target: Target | None, sources: Sequence[str], destination: str, options: Options, progress: Callable[[str], None]
 ) -> list[Change]:
-    """Copies between here and the host (see `place`); every change that it made or, in a dry run, would make.
+    """Copies between here and the host (see `place`), without one from here to here; every change that it made or, in
+    a dry run, would make.
 
     `progress` is told rsync's own words about how far it is. Raises `RsyncFailed`.
     """
@@ -82,8 +83,8 @@ def copy(
         argv += ["--from0", f"--exclude-from={excluded.name}"] if rules else []
         argv += ["--delete-delay"] if options.delete else []
         argv += ["--dry-run"] if options.dry_run else []
-        argv += ["-e", _shell(target), "--", *sources, destination]
-        return _run(argv, progress)
+        argv += ["-e", _shell(target)] if target else []
+        return _run([*argv, "--", *sources, destination], progress)
 
 
 def _run(argv: Sequence[str], progress: Callable[[str], None]) -> list[Change]:

@@ -10,7 +10,7 @@ import msgspec
 
 from mngr.hosts.host_dir import Where
 from mngr.models import Host, HostState
-from mngr.operations import logs
+from mngr.operations import following, logs
 from mngr.operations.finding import look
 
 _SOURCE = "events"
@@ -35,7 +35,7 @@ def follow(name: str, since_s: int | None, tell: Callable[[str], None]) -> Itera
     """The events and then each as it happens, across ends and starts of the host. Ends when the agent is destroyed."""
     first = 0.0 if since_s is None else time.time() - since_s
     rest = b""
-    for piece in logs.follow(name, _SOURCE, Where(), tell):
+    for _source, piece in following.follow(name, _SOURCE, Where(), tell).pieces:
         *lines, rest = (rest + piece).split(b"\n")
         for event in map(_parse, lines):
             if event is not None and event.get("time", 0.0) >= first:

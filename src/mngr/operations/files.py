@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mngr.errors import MngrError, NotFound, UsageError
+from msgspec.structs import replace
+
+from mngr.errors import NotFound, UsageError
 from mngr.hosts import host_files
 from mngr.hosts.agents import HOST_DIR
 from mngr.models import HostFile
-from mngr.operations import logs, offline
+from mngr.operations import logs, offline, offline_copy
 from mngr.operations.finding import Found, look
 
 
@@ -23,100 +25,79 @@ class Listed:
     note: str = ""
 
 
-class NeedsStart(MngrError):
-    def __init__(self, name: str, state: str, path: str) -> None:
-        super().__init__(
-            f"{path} is on the disk of {name}, which is {state}; its newest snapshot holds it: mngr start {name}. "
-            f"Without a start only {HOST_DIR} can be read"
-        )
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a file holds, in pieces, and how old that is when the host does not run."""
+
+    pieces: Iterator[bytes]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """How many files were copied here, and how old they are when the host does not run."""
+
+    count: int
+    note: str = ""
 
 
 def ls(name: str, path: str) -> Listed:
     """The entries of a folder, or of the one file. A path that is not absolute is in the agent's work folder.
 
-    Raises `AgentNotFound`, `NotFound`, `NeedsStart`.
+    Raises `AgentNotFound`, `NotFound`, `offline_copy.NeedsStart`.
     """
     found = look(name, destroyed=True)
     full = _full(found, path)
     if found.target is not None:
         return Listed(tuple(host_files.ls(found.target, full)))
-    inside = _inside(found, name, full)
+    inside = offline_copy.inside(found, name, full)
     files = offline.files_of(found.host)
     entries = files.store.volume_files(files.volume, inside)
     if not entries:
-        entries = [_entry(files, inside, full)]
-    shown = tuple(HostFile(posixpath.basename(one.path), one.is_folder, one.size, one.changed_at) for one in entries)
+        entries = [offline_copy.entry(files, inside)]
+        entries = [] if entries[0].is_folder else entries
+    shown = tuple(replace(one, path=posixpath.basename(one.path)) for one in entries)
     return Listed(shown, logs.age(found, files.status()))
 
 
-def _entry(files: offline.HostFiles, inside: str, full: str) -> HostFile:
-    """One file of a volume. Raises `NotFound`."""
-    folder = posixpath.dirname(inside)
-    for one in files.store.volume_files(files.volume, folder):
-        if one.path == inside:
-            return one
-    raise NotFound(f"the volume has no {full}")
-
-
-def cat(name: str, path: str) -> Iterator[bytes]:
-    """The contents of a file. Raises as `ls` before the first piece."""
+def cat(name: str, path: str) -> Contents:
+    """The contents of a file. Raises as `ls` before the first piece, and `NotFound` for a folder."""
     found = look(name, destroyed=True)
     full = _full(found, path)
     if found.target is not None:
-        return iter([host_files.read(found.target, full)])
-    inside = _inside(found, name, full)
+        return Contents(iter([host_files.read(found.target, full)]))
+    inside = offline_copy.inside(found, name, full)
     files = offline.files_of(found.host)
-    size = _entry(files, inside, full).size
-    return _pieces(files, inside, size)
+    one = offline_copy.entry(files, inside)
+    if one.is_folder:
+        raise NotFound(f"{full} is a folder")
+    return Contents(offline_copy.pieces(files, one), logs.age(found, files.status()))
 
 
-def _pieces(files: offline.HostFiles, path: str, size: int) -> Iterator[bytes]:
-    at = 0
-    while at < size:
-        piece = files.store.read_volume(files.volume, path, at, min(offline.PIECE_BYTES, size - at))
-        if not piece:
-            return
-        yield piece
-        at += len(piece)
-
-
-def get(name: str, path: str, destination: Path) -> int:
-    """Copies a file or a folder here; how many files. What is there is replaced. Raises as `ls`, and `UsageError`."""
+def get(name: str, path: str, destination: Path) -> Got:
+    """Copies a file or a folder here. What is there is replaced. Raises as `ls`, and `UsageError`."""
     found = look(name, destroyed=True)
     full = _full(found, path)
     target = destination / posixpath.basename(full) if destination.is_dir() else destination
     if not target.parent.is_dir():
         raise UsageError(f"there is no folder {target.parent}")
     if found.target is not None:
-        return host_files.copy(found.target, full, target)
-    inside = _inside(found, name, full)
+        return Got(host_files.copy(found.target, full, target))
+    inside = offline_copy.inside(found, name, full)
     files = offline.files_of(found.host)
-    entries = [one for one in files.store.volume_files(files.volume, inside, recursive=True) if one.path != inside]
-    if not entries:
-        entries = [_entry(files, inside, full)]
     count = 0
-    for one in entries:
-        local = target / posixpath.relpath(one.path, inside) if one.path != inside else target
-        if not local.resolve().is_relative_to(target.resolve()):
-            raise NotFound(f"the volume has a file outside of {full}: {one.path}")
+    for one in offline_copy.tree(files, inside):
+        local = offline_copy.below(target, one.path[len(inside) :].lstrip("/"))
         if one.is_folder:
-            local.mkdir(parents=True, exist_ok=True)
+            local.mkdir(mode=0o700, parents=True, exist_ok=True)
             continue
-        local.parent.mkdir(parents=True, exist_ok=True)
-        with local.open("wb") as file:
-            file.writelines(_pieces(files, one.path, one.size))
+        local.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        offline_copy.write(files, one, local)
         count += 1
-    return count
+    return Got(count, logs.age(found, files.status()))
 
 
 def _full(found: Found, path: str) -> str:
     """An absolute path on the host."""
     base = found.agent.work_dir if found.agent else HOST_DIR
     return posixpath.normpath(posixpath.join(base, path))
-
-
-def _inside(found: Found, name: str, full: str) -> str:
-    """A path from the data directory on. Raises `NeedsStart` for one elsewhere."""
-    if full != HOST_DIR and not full.startswith(f"{HOST_DIR}/"):
-        raise NeedsStart(name, found.host.state.value, full)
-    return full[len(HOST_DIR) + 1 :]

@@ -147,8 +147,12 @@ class _Log:
         return [words for words in map(str.split, text.splitlines()) if len(words) == len(("key", "place"))]
 
     def _since(self, moment: float) -> int:
-        places = [int(place) for time_, place in self._pairs("times") if float(time_) <= moment]
-        return places[-1] if places else self._first
+        at = self._first
+        for time_, place in self._pairs("times"):
+            # One that is later and lower is of a boot that went on where the one before it had not committed.
+            if float(time_) <= moment or int(place) < at:
+                at = int(place)
+        return at
 
     def _reached(self, boot: str, place: int) -> int:
         """What a boot wrote after its last commit was lost with it, and others wrote at the same places since."""

@@ -3,7 +3,7 @@
 #   LOG                  what was written last
 #   LOG.000000012345678  an older part, named by the place of its first byte among all that was ever written
 #   LOG.boots            a line for each boot in which it was written to: the boot, the place where it began
-#   LOG.times            lines of a time and the place of what was written by then
+#   LOG.times            lines of a time and a place: what is before the place was written before the time
 log=${log:-}
 
 size_of() { stat -L -c %s "$1" 2>/dev/null || echo 0; }
@@ -27,5 +27,8 @@ note_boot() {
     known=$(tail -n 1 "$log.boots" 2>/dev/null)
     [ "${known%% *}" = "$boot" ] && return
     find_start
-    echo "$boot $((start + $(size_of "$log")))" >>"$log.boots"
+    begun=$((start + $(size_of "$log")))
+    echo "$boot $begun" >>"$log.boots"
+    # What comes now is of now, also where the last boot noted places that were never committed.
+    echo "$(($(date +%s) + 1)) $begun" >>"$log.times"
 }

@@ -9,7 +9,8 @@ block=65536
 . "$(dirname "$0")/log-lib.sh"
 # shellcheck disable=SC1091 # written by the supervisor
 . /run/mngr/policy
-segment=$((${log_max_mb:-100} * 1048576 / 5))
+# A part is as large as one read more than this at most.
+segment=$((${log_max_mb:-100} * 1048576 / 5 - block))
 
 : >>"$log"
 note_boot

@@ -2,7 +2,7 @@
 # Prints a line "BOOT PLACE END" and then what a log holds from that place on; END is how far it had come by then.
 # usage: read-log.sh LOG WHERE [follow]; WHERE is
 #   all | tail:LINES | since:SECONDS | at:BOOT:PLACE   (place that was reached in that boot)
-# With follow it goes on until its input ends; it ends with 3 when what comes next is gone already.
+# With follow it waits for a log that is not there yet and goes on until its input ends; it ends with 3 when what comes next is gone already.
 set -u
 log=$1
 where=$2
@@ -15,11 +15,14 @@ if [ -n "$follow" ]; then
     # Whoever reads this holds our input open.
     exec 5<&0
     { cat <&5 >/dev/null 2>&1; kill $$ 2>/dev/null; } &
-    while [ ! -e "$log" ]; do sleep 0.2; done
 fi
+told=''
 if [ ! -e "$log" ]; then
     echo "$boot 0 0"
-    exit 0
+    told=1
+    [ -n "$follow" ] || exit 0
+    where=all
+    while [ ! -e "$log" ]; do sleep 0.2; done
 fi
 
 first=''
@@ -56,17 +59,18 @@ case $where in
         ;;
     since:*)
         from=$(($(date +%s) - ${where#*:}))
-        at=$(while read -r time place; do
-            [ "$time" -le "$from" ] && echo "$place"
-        done 2>/dev/null <"$log.times" | tail -n 1)
-        at=${at:-$first}
+        at=$first
+        # One that is later and lower is of a boot that went on where the one before it had not committed.
+        while read -r time place; do
+            if [ "$time" -le "$from" ] || [ "$place" -lt "$at" ]; then at=$place; fi
+        done 2>/dev/null <"$log.times"
         ;;
     at:*) at=$(reached "${where#at:}") ;;
     *) exit 2 ;;
 esac
 [ "$at" -ge "$first" ] || at=$first
 [ "$at" -le "$end" ] || at=$end
-echo "$boot $at $end"
+[ -n "$told" ] || echo "$boot $at $end"
 
 # Sets file and base: the part that holds the place $at.
 find_part() {

@@ -88,6 +88,7 @@ for id in $autostart; do
 done
 
 sh "$here/watch.sh" >>"$host_dir/logs/watch.log" 2>&1 &
+sh "$here/log-times.sh" loop &
 [ "$sync_every" = 0 ] || sh "$here/sync.sh" loop "$sync_every" >>"$host_dir/logs/sync.log" 2>&1 &
 
 # What agents wrote last is on its way through tmux into their logs.
@@ -108,7 +109,7 @@ stop() {
     trap '' TERM INT
     sh "$here/stop-agents.sh" >>"$host_dir/logs/supervisor.log" 2>&1
     until_logs_rest
-    sh "$here/log-times.sh"
+    sh "$here/log-times.sh" once
     [ "$1" != 20 ] || sh "$here/event.sh" - idle
     sh "$here/event.sh" - stopped reason "$2"
     log 'ended'

@@ -99,7 +99,6 @@ while :; do
     [ "$idle_timeout" -lt 20 ] && pause=1
     [ "$agents_gone" -lt 20 ] && pause=1
     [ "$pause" -gt 0 ] && sleep "$pause"
-    sh "$(dirname "$0")/log-times.sh"
     now=$(date +%s)
     if [ "$now" -ge "$deadline" ]; then
         order lifetime

@@ -44,6 +44,7 @@ class Account:
     token_id: str
     token_secret: str = field(repr=False)
     path: Path = field(repr=False)
+    environment: str = ""
 
     def remembered(self) -> Remembered:
         try:
@@ -109,7 +110,9 @@ def account(settings: ModalSettings) -> Account | None:
     environment = settings.environment or values["environment"]
     words = [server, values["token_id"], environment, settings.app, settings.state_volume]
     name = hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
-    return Account(server, values["token_id"], values["token_secret"], paths.cache_folder("accounts") / name)
+    return Account(
+        server, values["token_id"], values["token_secret"], paths.cache_folder("accounts") / name, environment
+    )
 
 
 def access(settings: ModalSettings) -> Access | None:

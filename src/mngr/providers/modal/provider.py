@@ -161,7 +161,12 @@ class ModalProvider(HostVolumes):
         return (HostState.STARTING, "") if ending is None else endings.verdict(record, ending)
 
     def ended_at(self, record: HostRecord) -> float | None:
-        return self._client.ended_at(record.sandbox_id, {TAG: record.id}) if record.sandbox_id else None
+        tags = {TAG: record.id}
+        if not record.sandbox_id:
+            return None
+        return self._storage.ask(
+            lambda wire: wire.ended_at(record.sandbox_id, tags), lambda client: client.ended_at(record.sandbox_id, tags)
+        )
 
     def save(self, record: HostRecord) -> HostRecord:
         return self._records.write(record)

@@ -151,17 +151,29 @@ class VolumeClient:
                 volume = self._volume_named(name)
                 entries = _patiently(lambda: volume.listdir(folder or "/", recursive=recursive))
         except ProviderNotFound:
+            # One of the same name may have taken the place of the one that was found.
+            self._named.pop(name, None)
             return []
         return [
-            HostFile(entry.path.strip("/"), entry.type is FileEntryType.DIRECTORY, entry.size, entry.mtime)
+            HostFile(
+                entry.path.strip("/"),
+                entry.type is FileEntryType.DIRECTORY,
+                entry.size,
+                entry.mtime,
+                entry.type in (FileEntryType.FILE, FileEntryType.DIRECTORY),
+            )
             for entry in entries
         ]
 
-    def read_volume(self, name: str, path: str, start: int, length: int | None) -> bytes:
-        """Raises `ProviderNotFound`."""
-        with translated():
-            volume = self._volume_named(name)
-            return bytes(_patiently(lambda: _read_range(volume, path, start, length or 0)))
+    def read_volume(self, name: str, path: str, start: int, length: int | None) -> bytes | None:
+        """None when there is no such file or volume."""
+        try:
+            with translated():
+                volume = self._volume_named(name)
+                return bytes(_patiently(lambda: _read_range(volume, path, start, length or 0)))
+        except ProviderNotFound:
+            self._named.pop(name, None)
+            return None
 
     def delete_volume(self, name: str) -> None:
         """What is gone already is no error."""

@@ -13,6 +13,8 @@ from mngr.models import HostFile, HostVolume
 
 if TYPE_CHECKING:
     from mngr.providers.modal.client import Client
+    from mngr.providers.modal.storage import Storage
+    from mngr.providers.modal.wire import Wire
 
 # Modal takes names shorter than 64 characters.
 _NAME_MAX = 63
@@ -49,6 +51,10 @@ class HostVolumes(ABC):
     @abstractmethod
     def _account(self) -> Client: ...
 
+    @property
+    @abstractmethod
+    def _storage(self) -> Storage: ...
+
     def new_volume(self, host_id: str) -> HostVolume | None:
         if not self._settings.is_host_volume_created:
             return None
@@ -64,15 +70,26 @@ class HostVolumes(ABC):
         return found
 
     def volume_files(self, volume: HostVolume, folder: str, *, recursive: bool = False) -> list[HostFile]:
-        return self._account.volume_files(volume.name, folder, recursive=recursive)
+        async def over(wire: Wire) -> list[HostFile]:
+            from mngr.providers.modal import volume_wire
+
+            return await volume_wire.files(wire, volume.name, folder, recursive=recursive)
+
+        return self._storage.ask(over, lambda client: client.volume_files(volume.name, folder, recursive=recursive))
 
     def read_volume(self, volume: HostVolume, path: str, start: int = 0, length: int | None = None) -> bytes:
         if length == 0:
             return b""
-        try:
-            return self._account.read_volume(volume.name, path, start, length)
-        except ProviderNotFound:
-            raise ProviderNotFound(f"volume {volume.name} has no file {path}") from None
+
+        async def over(wire: Wire) -> bytes | None:
+            from mngr.providers.modal import volume_wire
+
+            return await volume_wire.read(wire, volume.name, path, start, length or 0)
+
+        found = self._storage.ask(over, lambda client: client.read_volume(volume.name, path, start, length))
+        if found is None:
+            raise ProviderNotFound(f"volume {volume.name} has no file {path}")
+        return found
 
     def delete_volume(self, volume: HostVolume) -> None:
         self._account.delete_volume(volume.name)

@@ -14,7 +14,7 @@ import hashlib
 import threading
 import urllib.parse
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,18 +29,19 @@ from modal_proto import api_pb2
 from modal_version import __version__ as sdk_version  # type: ignore[import-untyped]
 
 from mngr.models import Endpoint
+from mngr.providers.modal import blocks
 from mngr.providers.modal.access import Access
 from mngr.providers.modal.requests import Ending
 
 T = TypeVar("T")
 SSH_PORT = 22
+BLOCK_BYTES = 8 << 20
+"""Files of volumes are cut into blocks of this size."""
 _SERVICE = "/modal.client.ModalClient/"
 _CALL_S = 30.0
 _AT_ONCE = 64
 _WINDOW = 1 << 24
 _FILE_MODE = 0o644
-# The SDK cuts files into blocks of this size; what is longer is left to it.
-_BLOCK_BYTES = 8 << 20
 
 
 class WireFailed(Exception):
@@ -88,6 +89,12 @@ class Wire:
         self._access = access
         self._token = access.auth_token
         self._asking: asyncio.Task[str] | None = None
+        self._known: dict[str, asyncio.Task[Any]] = {}
+
+    @property
+    def environment(self) -> str:
+        """The environment that names are looked up in, empty for the account's own."""
+        return self._access.account.environment
 
     def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Starts something; its result, or `Gone` or `WireFailed`, when it is asked for."""
@@ -141,11 +148,11 @@ class Wire:
         return self._token
 
     async def _ask_token(self) -> str:
-        reply = await self._call("AuthTokenGet", api_pb2.AuthTokenGetRequest(), api_pb2.AuthTokenGetResponse)
+        reply = await self.call("AuthTokenGet", api_pb2.AuthTokenGetRequest(), api_pb2.AuthTokenGetResponse)
         self._access.keep_token(reply.token)
         return str(reply.token)
 
-    async def _call(self, name: str, request: Any, kind: Any, *, token: bool = False) -> Any:
+    async def call(self, name: str, request: Any, kind: Any, *, token: bool = False) -> Any:
         method = grpclib.client.UnaryUnaryMethod(self._channel, _SERVICE + name, type(request), kind)
         headers = await self._headers(token=token)
         try:
@@ -156,13 +163,28 @@ class Wire:
                 self._access.keep_token("")
             raise
 
-    async def _stream(self, name: str, request: Any, kind: Any) -> AsyncIterator[Any]:
+    async def stream(self, name: str, request: Any, kind: Any) -> AsyncIterator[Any]:
         method = grpclib.client.UnaryStreamMethod(self._channel, _SERVICE + name, type(request), kind)
         with _failures():
             async with method.open(timeout=_CALL_S, metadata=await self._headers(token=False)) as stream:
                 await stream.send_message(request, end=True)
                 async for reply in stream:
                     yield reply
+
+    async def once(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What `ask` gives, which is called the first time only; those who need it at the same time wait for one."""
+        if key not in self._known:
+            self._known[key] = asyncio.create_task(ask())
+        try:
+            found: T = await self._known[key]
+        except BaseException:
+            self.forget(key)
+            raise
+        return found
+
+    def forget(self, key: str) -> None:
+        """Has `once` ask anew. A second call does nothing."""
+        self._known.pop(key, None)
 
     async def list_files(self, folder: str) -> list[str]:
         """The paths of all files below a folder of the state volume, none when only the folder is not there."""
@@ -176,7 +198,7 @@ class Wire:
         request = api_pb2.VolumeListFiles2Request(volume_id=self._access.volume_id, path=folder, recursive=recursive)
         return [
             entry.path
-            async for reply in self._stream("VolumeListFiles2", request, api_pb2.VolumeListFiles2Response)
+            async for reply in self.stream("VolumeListFiles2", request, api_pb2.VolumeListFiles2Response)
             for entry in reply.entries
             if entry.type == api_pb2.FileEntry.FILE
         ]
@@ -184,20 +206,19 @@ class Wire:
     async def read_file(self, path: str) -> bytes:
         """A small file of the state volume."""
         request = api_pb2.VolumeGetFile2Request(volume_id=self._access.volume_id, path=path, client_pads_blocks=True)
-        reply = await self._call("VolumeGetFile2", request, api_pb2.VolumeGetFile2Response)
+        reply = await self.call("VolumeGetFile2", request, api_pb2.VolumeGetFile2Response)
         if len(reply.get_urls) != 1:
             raise WireFailed(f"{path} has {len(reply.get_urls)} blocks")
-        data = await self._transfer("GET", reply.get_urls[0], None)
-        return data.ljust(reply.len, b"\0")
+        return await self.download(reply.get_urls[0], reply.len)
 
     async def stage(self, path: str, data: bytes) -> Callable[[], Coroutine[Any, Any, None]]:
         """Brings a file's content to the server, where nobody sees it before the result is called and awaited."""
-        if not 0 < len(data) <= _BLOCK_BYTES:
+        if not 0 < len(data) <= BLOCK_BYTES:
             raise WireFailed(f"{path} has {len(data)} bytes")
         block = api_pb2.VolumePutFiles2Request.Block(contents_sha256=hashlib.sha256(data).digest())
         file = api_pb2.VolumePutFiles2Request.File(path=path, mode=_FILE_MODE, size=len(data), blocks=[block])
         request = api_pb2.VolumePutFiles2Request(volume_id=self._access.volume_id, files=[file])
-        reply = await self._call("VolumePutFiles2", request, api_pb2.VolumePutFiles2Response)
+        reply = await self.call("VolumePutFiles2", request, api_pb2.VolumePutFiles2Response)
         if reply.missing_blocks:
             file.blocks[0].put_response = await self._transfer("PUT", reply.missing_blocks[0].put_url, data)
         again = api_pb2.VolumePutFiles2Request(volume_id=self._access.volume_id, files=[file])
@@ -205,7 +226,7 @@ class Wire:
         async def commit() -> None:
             # A block that was there already has put the file in its place.
             if reply.missing_blocks:
-                done = await self._call("VolumePutFiles2", again, api_pb2.VolumePutFiles2Response)
+                done = await self.call("VolumePutFiles2", again, api_pb2.VolumePutFiles2Response)
                 if done.missing_blocks:
                     raise WireFailed(f"{path} was not taken")
 
@@ -215,12 +236,12 @@ class Wire:
         """What is gone already is no error."""
         request = api_pb2.VolumeRemoveFile2Request(volume_id=self._access.volume_id, path=path, recursive=recursive)
         with contextlib.suppress(Gone):
-            await self._call("VolumeRemoveFile2", request, Empty)
+            await self.call("VolumeRemoveFile2", request, Empty)
 
     async def sandboxes(self, before: float = 0.0) -> list[Listed]:
         """One page of the app's running sandboxes, the newest first; an empty one is behind the last."""
         request = api_pb2.SandboxListRequest(app_id=self._access.app_id, before_timestamp=before)
-        reply = await self._call("SandboxListV2", request, api_pb2.SandboxListResponse, token=True)
+        reply = await self.call("SandboxListV2", request, api_pb2.SandboxListResponse, token=True)
         return [Listed(one.id, one.created_at, _ssh(one.tunnels)) for one in reply.sandboxes]
 
     async def running(self, wanted: Set[str] | None = None) -> dict[str, Listed]:
@@ -237,22 +258,36 @@ class Wire:
     async def ending(self, sandbox_id: str) -> Ending | None:
         """How a sandbox ended, None while it runs. Raises `Gone`."""
         request = api_pb2.SandboxWaitRequest(sandbox_id=sandbox_id, timeout=0)
-        reply = await self._call("SandboxWaitV2", request, api_pb2.SandboxWaitResponse, token=True)
+        reply = await self.call("SandboxWaitV2", request, api_pb2.SandboxWaitResponse, token=True)
         result = reply.result
         if not result.status:
             return None
         status = type(result).GenericStatus.Name(result.status).removeprefix("GENERIC_STATUS_").lower()
         return Ending(returncode(status, result.exitcode), status, result.exception)
 
+    async def ended_at(self, sandbox_id: str, tags: Mapping[str, str]) -> float | None:
+        """When a sandbox ended that carries `tags`; None when it has not, or the list does not say."""
+        wanted = [api_pb2.SandboxTag(tag_name=name, tag_value=value) for name, value in tags.items()]
+        request = api_pb2.SandboxListRequest(app_id=self._access.app_id, include_finished=True, tags=wanted)
+        reply = await self.call("SandboxListV2", request, api_pb2.SandboxListResponse, token=True)
+        return next((one.task_info.finished_at for one in reply.sandboxes if one.id == sandbox_id), 0.0) or None
+
     async def tunnel(self, sandbox_id: str) -> Endpoint | None:
         """Where the sshd of a running sandbox answers."""
         request = api_pb2.SandboxGetTunnelsRequest(sandbox_id=sandbox_id, timeout=1)
-        reply = await self._call("SandboxGetTunnelsV2", request, api_pb2.SandboxGetTunnelsResponse, token=True)
+        reply = await self.call("SandboxGetTunnelsV2", request, api_pb2.SandboxGetTunnelsResponse, token=True)
         return _ssh(reply.tunnels)
+
+    async def download(self, url: str, length: int) -> bytes:
+        """A block of a file. Zeros at its end may be left out by the server."""
+        data = await self._transfer("GET", url, None)
+        if len(data) > length:
+            raise WireFailed(f"a block of {len(data)} bytes where {length} were asked for")
+        return data.ljust(length, b"\0")
 
     async def _transfer(self, method: str, url: str, data: bytes | None) -> bytes:
         with _failures():
-            return await asyncio.get_running_loop().run_in_executor(self._readers, _http, method, url, data)
+            return await asyncio.get_running_loop().run_in_executor(self._readers, blocks.transfer, method, url, data)
 
 
 def returncode(status: str, code: int) -> int:
@@ -265,43 +300,3 @@ def _ssh(tunnels: Sequence[api_pb2.TunnelData]) -> Endpoint | None:
         if one.container_port == SSH_PORT and one.unencrypted_host:
             return Endpoint(one.unencrypted_host, one.unencrypted_port)
     return None
-
-
-_connections = threading.local()
-"""Of each thread, the connections to servers of files that are open."""
-
-
-def _http(method: str, url: str, data: bytes | None) -> bytes:
-    """One request, over a connection that the thread has from before where the server kept it open."""
-    import http.client
-
-    parts = urllib.parse.urlsplit(url)
-    path = parts.path + (f"?{parts.query}" if parts.query else "")
-    headers = {"Content-Type": "application/octet-stream"} if data else {}
-    kept: dict[str, http.client.HTTPConnection] = _connections.__dict__
-    old = kept.pop(parts.netloc, None)
-    try:
-        for connection in (old, _connection(parts)) if old else (_connection(parts),):
-            try:
-                connection.request(method, path, data, headers)
-                reply = connection.getresponse()
-                body = reply.read()
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-                connection.close()
-                if connection is not old:
-                    raise
-                continue
-            kept[parts.netloc] = connection
-            break
-    except http.client.HTTPException as error:
-        raise OSError(f"{error}") from error
-    if reply.status >= 300:
-        raise OSError(f"{method} answered {reply.status}")
-    return body
-
-
-def _connection(parts: urllib.parse.SplitResult) -> Any:
-    import http.client
-
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return kind(parts.hostname or "", parts.port, timeout=_CALL_S)
