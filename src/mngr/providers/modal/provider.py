@@ -51,6 +51,7 @@ class ModalProvider(HostVolumes):
         self._settings = settings
         self._lock = threading.RLock()
         self._expected: dict[str, Future[Ending | None]] = {}
+        self._loading = False
 
     @property
     def _client(self) -> Client:
@@ -84,14 +85,18 @@ class ModalProvider(HostVolumes):
 
         return Records(self.name, self._storage)
 
-    def expect(self, record: HostRecord) -> None:
-        wire = self._storage.wire
-        if wire is not None and record.state is HostState.RUNNING:
-            self._expected[record.sandbox_id] = wire.begin(wire.ending(record.sandbox_id))
+    def expect(self, record: HostRecord | None) -> None:
         self._load_sdk()
+        wire = self._storage.wire
+        if wire is not None and record is not None and record.state is HostState.RUNNING:
+            self._expected[record.sandbox_id] = wire.begin(wire.ending(record.sandbox_id))
 
     def _load_sdk(self) -> None:
-        """Begins to import the SDK, which takes half a second, while others are waited for."""
+        """Begins to import the SDK, which takes half a second, while others are waited for. A second call does
+        nothing."""
+        if self._loading:
+            return
+        self._loading = True
         endpoint.choose(self._settings)
         threading.Thread(target=importlib.import_module, args=("mngr.providers.modal.client",), daemon=True).start()
 
@@ -304,7 +309,10 @@ class ModalProvider(HostVolumes):
             snapshot_id = self._client.snapshot(record.sandbox_id, ttl_s)
         now = time.time()
         about = {"id": snapshot_id, "kind": snapshot.kind.value, "name": snapshot.name}
-        self._on_host(record, lambda target: host_dir.note(target, "snapshot", about))
+        # Whoever saves the record does not wait for it; the end of the process does.
+        noting = ThreadPoolExecutor(1)
+        noting.submit(self._on_host, record, lambda target: host_dir.note(target, "snapshot", about))
+        noting.shutdown(wait=False)
         return msgspec.structs.replace(
             snapshot,
             id=snapshot_id,
