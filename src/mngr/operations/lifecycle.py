@@ -113,6 +113,7 @@ def _start_host(provider: Provider, record: HostRecord, progress: Progress, requ
     if record.state is HostState.FAILED:
         raise MngrError(f"host {record.name} was never made ({record.reason}); remove it: mngr destroy {record.name}")
     snapshot = _snapshot_to_start(record, request.snapshot, progress)
+    provider.expect_start(record)
     # The reason stays: the host's own events are to tell how its last sandbox ended when that could not do so itself.
     intended = intend(provider, record, HostState.STARTING, record.reason)
     try:

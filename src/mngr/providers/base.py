@@ -69,6 +69,10 @@ class Provider(Protocol):
         """Begins what is slow of what the next calls for this host will need, with None for one that is about to be
         looked up. Need not be called. Raises `ProviderUnavailable`."""
 
+    def expect_start(self, record: HostRecord) -> None:
+        """Begins to make ready what a host is started with beside its image. The record that says so is written, or
+        `save_ahead` was called; what goes wrong is raised by `start`."""
+
     def save_ahead(self, record: HostRecord) -> HostRecord:
         """As `save`, but returns before it is written. Nothing that has to be written down first is done before that:
         `start` and all that writes wait for it, and raise what went wrong."""

@@ -47,6 +47,7 @@ class ModalProvider(HostVolumes):
     """One Modal account. See `Provider` for what each method promises."""
 
     def __init__(self, name: str, settings: ModalSettings) -> None:
+        super().__init__()
         self.name = name
         self._settings = settings
         self._lock = threading.RLock()
@@ -84,6 +85,9 @@ class ModalProvider(HostVolumes):
         from mngr.providers.modal.records import Records
 
         return Records(self.name, self._storage)
+
+    def _wait_written(self, record: HostRecord) -> None:
+        self._records.wait(record.id)
 
     def expect(self, record: HostRecord | None) -> None:
         self._load_sdk()
@@ -197,6 +201,7 @@ class ModalProvider(HostVolumes):
         if plan.env:
             self._records.wait(record.id)
             self._client.keep_secret(_secret_name(record), plan.env)
+        self.expect_start(record)
         progress("building the image")
         written: list[str] = []
 
@@ -206,6 +211,9 @@ class ModalProvider(HostVolumes):
 
         try:
             image_id = self._client.build_image(images.request(options, os.environ, plan.install), log)
+        except BaseException:
+            self._unmake_volume(record)
+            raise
         finally:
             if written:
                 self._storage.write_file(_log_path(record), "".join(written).encode())
@@ -243,8 +251,7 @@ class ModalProvider(HostVolumes):
             return sandboxes.request(record, options, image_id, told, _secret_name(record))
 
         begun = time.time()
-        if record.volume is not None:
-            self._client.make_volume(record.volume.name, record.volume.version)
+        self._finish_volume(record)
         try:
             sandbox_id, address = self._client.create_sandbox(request(record))
         except ExitSnapshotsRefused as error:
@@ -296,10 +303,14 @@ class ModalProvider(HostVolumes):
             self._client.wait_ended(record.sandbox_id)
         known.forget(record)
         if not keep:
-            self._drop_exit_snapshot(record)
+            left = self._left_by(record)
+            if left:
+                self._drop_image(left)
             return msgspec.structs.replace(stopped, reason="stopped by user, without a snapshot")
         progress("keeping its file system")
-        return settling.with_exit_snapshot(self._client, stopped, size) if record.exit_snapshots else stopped
+        if not record.exit_snapshots:
+            return stopped
+        return settling.with_exit_snapshot(self._client, stopped, size, ahead=self._records.stage_ahead)
 
     def snapshot(self, record: HostRecord, snapshot: Snapshot) -> Snapshot:
         ttl_s = policy.ttl_s(self._settings)
@@ -354,13 +365,15 @@ class ModalProvider(HostVolumes):
             if not keep_snapshots:
                 done += [pool.submit(self._client.delete_image, snapshot.id) for snapshot in record.snapshots]
                 done.append(pool.submit(self._drop_secret, record))
-                self._end_for_good(record, progress)
+                left = self._end_for_good(record, progress)
+                if left:
+                    done.append(pool.submit(self._drop_image, left))
                 record = msgspec.structs.replace(record, snapshots=())
+            if record.volume is not None and not keep_volume:
+                self.delete_volume(record.volume)
+                record = msgspec.structs.replace(record, volume=None)
         for one in done:
             one.result()
-        if record.volume is not None and not keep_volume:
-            self.delete_volume(record.volume)
-            record = msgspec.structs.replace(record, volume=None)
         progress("removing keys and records")
         if record.snapshots or record.volume:
             self.save(msgspec.structs.replace(record, state=HostState.DESTROYED, reason="destroyed", held_by=""))
@@ -369,19 +382,26 @@ class ModalProvider(HostVolumes):
         known.forget(record)
         known.forget_keys(record)
 
-    def _end_for_good(self, record: HostRecord, progress: Progress) -> None:
+    def _end_for_good(self, record: HostRecord, progress: Progress) -> str:
+        """Waits for the end of what runs; what it left that no record knows, empty for nothing."""
         sandbox_id = self._sandbox_of(record)
-        if sandbox_id:
-            progress("ending the sandbox")
-            self._client.terminate(sandbox_id)
-            self._drop_exit_snapshot(msgspec.structs.replace(record, sandbox_id=sandbox_id))
+        if not sandbox_id:
+            return ""
+        progress("ending the sandbox")
+        self._client.terminate(sandbox_id)
+        return self._left_by(msgspec.structs.replace(record, sandbox_id=sandbox_id))
 
-    def _drop_exit_snapshot(self, record: HostRecord) -> None:
-        """Waits for the end of a sandbox and deletes what it left, unless that is a snapshot that is known."""
+    def _left_by(self, record: HostRecord) -> str:
+        """Waits for the end of a sandbox: the image that it left, empty for none and for a snapshot that is known."""
         with contextlib.suppress(ProviderNotFound, NoExitSnapshot, ProviderRefused):
             image_id = self._client.exit_snapshot(record.sandbox_id)
             if image_id not in [snapshot.id for snapshot in record.snapshots]:
-                self._client.delete_image(image_id)
+                return image_id
+        return ""
+
+    def _drop_image(self, image_id: str) -> None:
+        with contextlib.suppress(ProviderRefused):
+            self._client.delete_image(image_id)
 
     def _drop_secret(self, record: HostRecord) -> None:
         """Deletes the values of the host's ``env`` arguments, unless a host that was cloned from it needs them."""
