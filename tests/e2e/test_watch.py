@@ -61,6 +61,13 @@ def test_a_program_is_told_what_changes(user: User) -> None:
     user.mngr("exec", "ann", f'while [ "$({_SESSIONS})" != 0 ]; do sleep 0.1; done')
 
 
+def test_a_host_that_is_only_watched_is_idle(user: User) -> None:
+    user.mngr("create", "ann", "--idle-mode", "ssh", "--idle-timeout", "4", "--", "cat")
+    with _watching(user) as process:
+        last = _until(process, ann="STOPPED")
+    assert last["agents"][0]["host"]["reason"].startswith("idle")
+
+
 def test_lines_are_of_those_that_changed(user: User) -> None:
     user.mngr("create", "ann", "--", "cat")
     user.mngr("create", "bob", "--", "cat")
