@@ -9,11 +9,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from bench import offline, records
+from bench import offline, records, watching
 from bench.world import Run, World
 
 _TYPE = ("--type", "command")
 _SLEEP = ("--", "sleep 1d")
+_WATCH_S = 30.0
 
 
 @dataclass
@@ -80,11 +81,13 @@ def _times(size: Size, figure: Figure, one: Callable[[], Run]) -> Figure:
 
 def _start_up(world: World, size: Size) -> list[Figure]:
     words = {"_MNGR_COMPLETE": "bash_complete", "COMP_WORDS": "mngr cr", "COMP_CWORD": "1"}
+    name = {"COMP_WORDS": "mngr exec kno", "COMP_CWORD": "2"}
     return [
         _times(size, Figure("python -c pass"), lambda: world.run("python", "-c", "pass")),
         _times(size, Figure("mngr --help"), lambda: world.mngr("--help")),
         _times(size, Figure("mngr --version"), lambda: world.mngr("--version")),
         _times(size, Figure("completion of a command"), lambda: world.mngr(**words)),
+        _times(size, Figure("completion of a name"), lambda: world.mngr(**words | name)),
     ]
 
 
@@ -119,8 +122,10 @@ def _list_many(world: World, size: Size) -> list[Figure]:
         for _ in range(size.runs):
             records.forget(world)
             cold.add(world.mngr("list"))
+        watched = Figure(f"--watch, {size.running} running, {size.stopped} stopped: ms of processor a second")
+        watched.walls = [watching.share(world, _WATCH_S)]
         world.mngr("destroy", *(f"crowd-{number}" for number in range(1, size.running)), "--force")
-    return [figure, cold]
+    return [figure, cold, watched]
 
 
 def _growth(world: World, size: Size) -> list[Figure]:
@@ -248,7 +253,13 @@ ROWS = (
     Row("exec", "`mngr exec A true`, host known", "150 ms", "350 ms, no call", _exec),
     Row("message", "`mngr message`", "200 ms", "400 ms", _message),
     Row("list-1", "`mngr list`, 1 host", "300 ms", "600 ms, at most 2 calls in sequence", _list_one),
-    Row("list-many", "`mngr list`, many hosts", "warm 1.0 s, cold 3 s", "warm 1.5 s in 2 calls, cold 6 s", _list_many),
+    Row(
+        "list-many",
+        "`mngr list`, many hosts",
+        "warm 1.0 s, cold 3 s, --watch 5 % of one core",
+        "warm 1.5 s in 2 calls, cold 6 s",
+        _list_many,
+    ),
     Row(
         "life",
         "`create`, `snapshot create`, `stop`, `start`, `destroy`",

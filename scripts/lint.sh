@@ -7,5 +7,6 @@ cd "$(dirname "$0")/.."
 .venv/bin/mypy
 .venv/bin/lint-imports
 .venv/bin/python scripts/coverage.py --check
+.venv/bin/python scripts/completion.py --check
 # shellcheck disable=SC2046 # a list of files
 shellcheck -x $(git ls-files --cached --others --exclude-standard '*.sh' .ci/run)

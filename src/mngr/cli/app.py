@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -15,7 +16,9 @@ import click
 from mngr.errors import MngrError
 
 _INTERRUPTED = 130
-_COMMANDS = {
+COMPLETION = "_MNGR_COMPLETE"
+"""The variable by which a shell asks how a word goes on."""
+COMMANDS = {
     "create": "Create an agent on a host of its own and start it.",
     "list": "List agents.",
     "exec": "Run a command where an agent is.",
@@ -45,6 +48,7 @@ _COMMANDS = {
     "file": "Read files of an agent's host, also when it does not run.",
     "volume": "See and remove host volumes.",
     "config": "Show and change settings.",
+    "completion": "Let your shell complete commands and names.",
     "help": "Explain a topic.",
 }
 _MODULES = {"list": "list_", "exec": "exec_", "help": "help_", "ssh-config": "ssh_config"}
@@ -63,32 +67,25 @@ class _Lazy(click.Group):
     """Knows its commands by name, so that ``--help`` imports none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"mngr.cli.{_MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         return command
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        from click.shell_completion import CompletionItem
-
-        if incomplete.startswith("-"):
-            return super().shell_complete(ctx, incomplete)
-        return [CompletionItem(name, help=text) for name, text in _COMMANDS.items() if name.startswith(incomplete)]
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         name = args[0]
-        if name not in _COMMANDS and not name.startswith("-"):
+        if name not in COMMANDS and not name.startswith("-"):
             import difflib
 
-            near = difflib.get_close_matches(name, _COMMANDS, n=1)
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "see: mngr --help"
             raise click.UsageError(f"there is no command {name!r}; {hint}")
         return super().resolve_command(ctx, args)
@@ -174,6 +171,10 @@ def main() -> NoReturn:
     # A polite kill undoes what is half made, as Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)
     output = Output()
+    if asked := os.environ.get(COMPLETION):
+        from mngr.cli import completing
+
+        sys.exit(completing.answer(asked))
     if "--profile" in sys.argv:
         from mngr import profiling
 

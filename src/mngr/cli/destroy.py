@@ -35,7 +35,8 @@ def command(
     if not (force or dry_run) and (not sys.stdin.isatty() or "-" in agents):
         raise UsageError(f"destroy removes {', '.join(agents)} and all work; add --force where nobody can be asked")
     wanted = names(agents)
-    found = with_steps(output, lambda _progress: targets(wanted))
+    # Who is not asked is not shown it either.
+    found = [] if force and not dry_run else with_steps(output, lambda _progress: targets(wanted))
     if dry_run:
         lines = "\n".join(_would_go(target, kept) for target in found)
         render.result({"would_destroy": [_value(target) for target in found]}, output.form, lines)

@@ -2,32 +2,88 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
+import msgspec
 
 from mngr.cli import render, shapes
 from mngr.cli.app import Output, common_options
-from mngr.cli.steps import with_steps
+from mngr.cli.steps import steps, with_steps
 from mngr.errors import UsageError
-from mngr.models import AgentState
+from mngr.models import AgentState, AgentView
 from mngr.operations.listing import Listing, listing
 from mngr.operations.selecting import Selection, choose
 from mngr.providers.base import Progress
 
+_WATCH_S = 3
 _STATES = ("running", "waiting", "blocked", "done", "stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What of the agents is to be shown, and how."""
+
+    selection: Selection
+    ids: bool
+    columns: tuple[str, ...]
+    sort: str
+    limit: int | None
+
+    def chosen(self, found: Listing) -> list[tuple[dict[str, Any], AgentView]]:
+        """The agents that are meant, as they are printed, in the order that was asked for."""
+        shown = [(shapes.agent_value(view), view) for view in choose(found.agents, self.selection)]
+        if self.sort:
+            field, backwards = self.sort.removeprefix("-"), self.sort.startswith("-")
+            shown.sort(key=lambda one: _order(one[0], field), reverse=backwards)
+        return shown[: self.limit]
+
+    def show(self, shown: Sequence[tuple[dict[str, Any], AgentView]], errors: Sequence[str], form: str) -> None:
+        """Prints them."""
+        values = [value for value, _view in shown]
+        if self.ids:
+            render.ids([value["id"] for value in values], form)
+        elif self.columns:
+            render.fields(values, self.columns, errors, form)
+        else:
+            render.listing(shown, errors, form)
 
 
 def _look(progress: Progress) -> Listing:
     found = listing()
     if not any(view.host.record.policy.auto_restart for view in found.agents):
         return found
-    from mngr.operations.keeper import go_on, wants_to_go_on
+    from mngr.operations.keeper import let_go_on
 
-    ended = {view.host.record.id: view.host for view in found.agents if wants_to_go_on(view.host)}
-    for host in ended.values():
-        go_on(host, progress)
-    return listing() if ended else found
+    hosts = {view.host.record.id: view.host for view in found.agents}
+    return listing() if let_go_on(hosts.values(), progress) else found
+
+
+def _watch(output: Output, wish: _Wish, every_s: int) -> int:
+    """Shows it again and again. Ctrl-C, which is how one leaves it, is no failure."""
+    from mngr.cli import watching
+    from mngr.operations.watching import watch
+
+    progress = steps(output)
+    with contextlib.suppress(KeyboardInterrupt), contextlib.closing(watch(every_s, progress)) as listings:
+        if output.form == "human" and sys.stdout.isatty():
+            with watching.place() as place:
+                for found in listings:
+                    progress.done()
+                    shown = wish.chosen(found)
+                    place.draw(watching.printed(lambda: wish.show(shown, found.errors, "human")))  # noqa: B023
+        form = "json" if output.form == "human" else output.form
+        changes = watching.Changes()
+        for found in listings:
+            shown = wish.chosen(found)
+            timeless = [(value | {"idle_s": None}, msgspec.structs.replace(view, idle_s=None)) for value, view in shown]
+            now = watching.printed(lambda: wish.show(timeless, found.errors, form))  # noqa: B023
+            changes.show(now, lambda: watching.printed(lambda: wish.show(shown, found.errors, form)))  # noqa: B023
+    return 0
 
 
 @click.command("list")
@@ -42,6 +98,14 @@ def _look(progress: Progress) -> Listing:
 @click.option("--fields", metavar="A,B,…", help="Show these fields: name,state,idle_s,host.name,labels.KEY …")
 @click.option("--sort", metavar="FIELD", help="In the order of a field, -FIELD the other way.  [default: created_at]")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+@click.option(
+    "--watch",
+    type=click.IntRange(1, 3600),
+    is_flag=False,
+    flag_value=_WATCH_S,
+    metavar="[SECONDS]",
+    help=f"Go on, looking every so many seconds ({_WATCH_S} without a number); Ctrl-C ends it, with exit code 0.",
+)
 @common_options
 @click.pass_obj
 def command(
@@ -53,29 +117,25 @@ def command(
     fields: str | None,
     sort: str | None,
     limit: int | None,
+    watch: int | None,
     **states: bool,
 ) -> int:
     """List agents with what each is doing.
 
     Of several states, those in any of them are shown. Hosts that are to outlive their sandboxes (--run-past-timeout)
     go on in new ones when this sees that they ended.
+
+    With --watch a terminal shows the table in its place. Elsewhere it is a line of JSON (with --format jsonl or a
+    template a line for each agent that did) whenever something has changed; that time passes is no change.
     """
     wanted = [AgentState[name.upper()] for name in _STATES if states[name]]
     selection = Selection(wanted, dict(_label(text) for text in labels), hosts)
     columns = tuple(part.strip() for part in fields.split(",")) if fields else ()
+    wish = _Wish(selection, ids, columns, sort or "", limit)
+    if watch:
+        return _watch(output, wish, watch)
     found = with_steps(output, _look)
-    shown: list[tuple[dict[str, Any], Any]] = [(shapes.agent_value(view), view) for view in found.agents]
-    meant = {view.agent.id for view in choose(found.agents, selection)}
-    shown = [one for one in shown if one[1].agent.id in meant]
-    if sort:
-        shown.sort(key=lambda one: _order(one[0], sort.removeprefix("-")), reverse=sort.startswith("-"))
-    values = [value for value, _view in shown][:limit]
-    if ids:
-        render.ids([value["id"] for value in values], output.form)
-    elif columns:
-        render.fields(values, columns, found.errors, output.form)
-    else:
-        render.listing([view for _value, view in shown][:limit], found.errors, output.form)
+    wish.show(wish.chosen(found), found.errors, output.form)
     return 0
 
 

@@ -19,15 +19,15 @@ _NO_AGENTS = "no agents; make one: mngr create NAME --in modal"
 _SNAPSHOT_COLUMNS = ("ID", "NAME", "KIND", "CREATED", "SIZE", "HOST", "BASED ON", "NOTE")
 
 
-def listing(views: Sequence[AgentView], errors: Sequence[str], form: str) -> None:
-    """Prints `mngr list`."""
+def listing(agents: Sequence[tuple[dict[str, Any], AgentView]], errors: Sequence[str], form: str) -> None:
+    """Prints `mngr list`, of agents as they are in JSON and as they are."""
     if form == "human":
         for error in errors:
             print(f"mngr: {error}", file=sys.stderr)
-        rows = [_row(view) for view in views]
+        rows = [_row(view) for _value, view in agents]
         _table(_COLUMNS, rows, _NO_AGENTS)
         return
-    values = [agent_value(view) for view in views]
+    values = [value for value, _view in agents]
     _structured(form, {"agents": values, "errors": list(errors)}, values)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from mngr.errors import GitFailed, UsageError
 from mngr.hosts import ssh
-from mngr.hosts.following import follow
+from mngr.hosts.hearing import hear
 from mngr.hosts.ssh import Target
 
 _PROGRESS = re.compile(rb"(remote: )?[A-Z][a-z]+ (objects|deltas): +\d+%")
@@ -48,7 +48,7 @@ def push(folder: Path, *args: str, environment: Mapping[str, str], told: Callabl
             said.append(text)
 
     argv = ["git", "-C", str(folder), "push", "--progress", *args]
-    code = follow(argv, "stderr", heard, stdout=subprocess.DEVNULL, env=os.environ | environment)
+    code = hear(argv, "stderr", heard, stdout=subprocess.DEVNULL, env=os.environ | environment)
     if code:
         raise GitFailed("push", code, b"\n".join(said).decode(errors="replace"))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mngr.errors import RsyncFailed, UsageError
 from mngr.hosts import ssh
-from mngr.hosts.following import follow
+from mngr.hosts.hearing import hear
 from mngr.hosts.ssh import Target
 
 # Owners are not kept: a user's number means somebody else on the other side, and git refuses folders of others there.
@@ -98,7 +98,7 @@ def _run(argv: Sequence[str], progress: Callable[[str], None]) -> list[Change]:
 
     with tempfile.TemporaryFile() as errors:
         try:
-            code = follow(argv, "stdout", heard, stderr=errors)
+            code = hear(argv, "stdout", heard, stderr=errors)
         except FileNotFoundError as error:
             raise _missing() from error
         errors.seek(0)

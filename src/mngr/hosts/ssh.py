@@ -109,7 +109,7 @@ def run(
         raise HostUnreachable(target.name, f"no answer within {timeout_s:g} s") from error
     stderr = done.stderr.decode(errors="replace")
     if done.returncode == SSH_FAILED:
-        raise _unreachable(target, stderr)
+        raise unreachable(target, stderr)
     if done.returncode and what:
         raise HostCommandFailed(what, done.returncode, stderr)
     return Completed(done.returncode, done.stdout, done.stderr)
@@ -153,7 +153,7 @@ def open_connection(target: Target) -> None:
             argv(target, remote="true"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         if done.returncode:
-            raise _unreachable(target, done.stderr.decode(errors="replace"))
+            raise unreachable(target, done.stderr.decode(errors="replace"))
 
 
 def wait_until_ready(target: Target, *, timeout_s: float) -> None:
@@ -180,7 +180,8 @@ def close(target: Target) -> None:
         subprocess.run(argv(target, "-O", "exit"), capture_output=True)
 
 
-def _unreachable(target: Target, stderr: str) -> HostUnreachable:
+def unreachable(target: Target, stderr: str) -> HostUnreachable:
+    """The error for what an ssh that failed has written."""
     last = stderr.strip().splitlines()[-1:] or [""]
     kind = HostKeyChanged if _KEY_CHANGED in stderr.lower() else HostUnreachable
     return kind(target.name, last[0])

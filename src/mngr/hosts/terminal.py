@@ -34,16 +34,27 @@ def _read(output: bytes) -> AgentProbe:
     return agents.parse_probe(lines[0])[1] if lines[0].strip() else AgentProbe(running=False, exit_code=None)
 
 
-def send(target: Target, agent: Agent, text: bytes) -> None:
-    """Types a text into the agent's terminal, all of it in one paste, and submits it once. Only the host sees it."""
-    script = f"sh {SCRIPTS}/send-message.sh {agent.id}"
-    ssh.run(target, script, what=f"typing to {agent.name}", stdin=text, timeout_s=_TYPE_S)
+def send(target: Target, agent: Agent, text: bytes) -> AgentProbe:
+    """Types a text into the agent's terminal, all of it in one paste, and submits it once. Only the host sees it.
+
+    How the agent was before: one that does not run, or asks for a permission, is told nothing.
+    """
+    return _tell(target, agent, "-", stdin=text)
 
 
-def press(target: Target, agent: Agent, keys: bytes) -> None:
-    """Types keys as they are and submits nothing; no keys at all are the Enter key."""
-    script = f"sh {SCRIPTS}/send-message.sh {agent.id} keys"
-    ssh.run(target, script, what=f"typing to {agent.name}", stdin=keys, timeout_s=_TYPE_S)
+def press(target: Target, agent: Agent, keys: bytes) -> AgentProbe:
+    """Types keys as they are and submits nothing; no keys at all are the Enter key.
+
+    How the agent was before: one that does not run is told nothing.
+    """
+    return _tell(target, agent, "blocked", "keys", stdin=keys)
+
+
+def _tell(target: Target, agent: Agent, *words: str, stdin: bytes) -> AgentProbe:
+    """Looks and tells in one call."""
+    what = f"typing to {agent.name}"
+    done = ssh.run_script(target, "tell-agent.sh", agent.id, *words, what=what, stdin=stdin, timeout_s=_TYPE_S)
+    return _read(done.stdout)
 
 
 def capture(target: Target, agent: Agent, *, ansi: bool = False, history: bool = False) -> str:

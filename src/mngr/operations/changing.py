@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,11 +11,12 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from mngr import paths
+from mngr import config, paths
 from mngr.errors import HostBusy, MngrError, NotFound
 from mngr.hosts import locks
 from mngr.models import IN_WORK, Host, HostRecord, HostState
-from mngr.operations.finding import Target, provider_of
+from mngr.operations.finding import Target, provider_of, targets
+from mngr.providers import registry
 from mngr.providers.base import Progress, Provider
 
 T = TypeVar("T")
@@ -59,6 +60,14 @@ def changing(host: Host, progress: Progress) -> Iterator[tuple[Provider, HostRec
             raise HostBusy(record.name, record.state.value, time.time() - record.changed_at)
         settled = provider.settle(record, progress)
         yield provider, record if settled is record else provider.save(settled)
+
+
+def to_change(names: Iterable[str]) -> list[Target]:
+    """As `targets`, of hosts that are about to be changed: what that will need is begun meanwhile."""
+    settings = config.load()
+    for name in settings.providers:
+        registry.provider(name, settings).expect(None)
+    return targets(names)
 
 
 def intend(provider: Provider, record: HostRecord, state: HostState, reason: str = "") -> HostRecord:

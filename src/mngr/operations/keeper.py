@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mngr.errors import MngrError
@@ -56,6 +57,14 @@ def wants_to_go_on(host: Host) -> bool:
     """Whether a host ended only because its lifetime was over, and is to go on in a new sandbox."""
     ended = host.state is HostState.STOPPED and host.reason.startswith(LIFETIME_OVER)
     return ended and host.record.policy.auto_restart and not at_work(host.record)
+
+
+def let_go_on(hosts: Iterable[Host], progress: Progress) -> bool:
+    """Continues those that are to outlive their sandboxes; whether there were any."""
+    ended = [host for host in hosts if wants_to_go_on(host)]
+    for host in ended:
+        go_on(host, progress)
+    return bool(ended)
 
 
 def go_on(host: Host, progress: Progress) -> Deed | None:

@@ -12,8 +12,8 @@ from mngr.hosts import agents, known, locks, ssh
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentView, Host, HostRecord, HostState, Snapshot, SnapshotKind
 from mngr.operations import snapshots
-from mngr.operations.changing import Outcome, changing, for_each, intend
-from mngr.operations.finding import Target, targets
+from mngr.operations.changing import Outcome, changing, for_each, intend, to_change
+from mngr.operations.finding import Target
 from mngr.operations.listing import view
 from mngr.providers.base import Progress, Provider
 
@@ -68,7 +68,7 @@ def stop(
             record = provider.save(provider.stop(record, progress, keep=keep_work))
             return [view(_host(provider, record), agent, None) for agent in target.agents]
 
-    return for_each(targets(names), one)
+    return for_each(to_change(names), one)
 
 
 def _others_run(provider: Provider, record: HostRecord, target: Target) -> bool:
@@ -86,7 +86,7 @@ def start(names: Sequence[str], progress: Progress, request: StartRequest) -> li
         with changing(target.host, progress) as (provider, record):
             return start_held(provider, record, target.agents, progress, request)
 
-    return for_each(targets(names), one)
+    return for_each(to_change(names), one)
 
 
 def start_held(
@@ -113,6 +113,7 @@ def _start_host(provider: Provider, record: HostRecord, progress: Progress, requ
     if record.state is HostState.FAILED:
         raise MngrError(f"host {record.name} was never made ({record.reason}); remove it: mngr destroy {record.name}")
     snapshot = _snapshot_to_start(record, request.snapshot, progress)
+    provider.expect_start(record)
     # The reason stays: the host's own events are to tell how its last sandbox ended when that could not do so itself.
     intended = intend(provider, record, HostState.STARTING, record.reason)
     try:
@@ -158,7 +159,7 @@ def destroy(names: Sequence[str], progress: Progress, kept: Kept = NOTHING) -> l
                 destroy_held(provider, record, progress, kept)
         return target.agents
 
-    return for_each(targets(names), one)
+    return for_each(to_change(names), one)
 
 
 def destroy_held(provider: Provider, record: HostRecord, progress: Progress, kept: Kept = NOTHING) -> None:

@@ -10,7 +10,7 @@ from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentState, AgentView, Host, HostState
 from mngr.operations.finding import all_hosts, is_gone
 
-_PROBE_S = 3.0
+PROBE_S = 3.0
 _PROBERS = 64
 _BY_ACTIVITY = {"waiting": AgentState.WAITING, "blocked": AgentState.BLOCKED}
 
@@ -32,7 +32,7 @@ def listing() -> Listing:
         if host.endpoint is None or not host.record.agents:
             return {}
         try:
-            return agents.probe(known.target(host.record, host.endpoint), timeout_s=_PROBE_S)
+            return agents.probe(known.target(host.record, host.endpoint), timeout_s=PROBE_S)
         except MngrError as error:
             errors.append(str(error))
             return {}

@@ -11,7 +11,7 @@ import msgspec
 from mngr.errors import NotRunning, SnapshotNotFound, UsageError
 from mngr.hosts import locks
 from mngr.models import Host, HostRecord, HostState, Snapshot, SnapshotKind
-from mngr.operations.changing import Outcome, changing, for_each
+from mngr.operations.changing import Outcome, changing, for_each, to_change
 from mngr.operations.finding import Target, all_hosts, targets
 from mngr.providers.base import Progress, Provider, SupportsSnapshots
 
@@ -54,7 +54,7 @@ def create(
             host = msgspec.structs.replace(target.host, record=record, state=record.state)
             return HostSnapshot(host, record.snapshots[-1])
 
-    return for_each(targets(names), one, go_on=go_on)
+    return for_each(to_change(names), one, go_on=go_on)
 
 
 def take_held(provider: Provider, record: HostRecord, progress: Progress, request: SnapshotRequest) -> HostRecord:

@@ -100,20 +100,19 @@ def message(name: str, text: bytes, progress: Progress, *, wait_s: float | None 
     if _END_OF_PASTE in text:
         raise UsageError("the message has the terminal's own mark for the end of a paste in it and can not be typed")
     target, agent = reach(name, progress)
-    _must_listen(agent, terminal.look(target, agent), blocked_too=False)
-    terminal.send(target, agent, text)
+    _must_listen(agent, terminal.send(target, agent, text), blocked_too=False)
     return Told(agent, None if wait_s is None else wait(name, AgentState.WAITING, progress, timeout_s=wait_s))
 
 
 def answer(name: str, keys: bytes, progress: Progress, *, wait_s: float | None = None) -> Told:
     """Types keys as they are, for a question that takes a key; empty is Enter. Otherwise as `message`."""
     target, agent = reach(name, progress)
-    _must_listen(agent, terminal.look(target, agent), blocked_too=True)
-    terminal.press(target, agent, keys)
+    _must_listen(agent, terminal.press(target, agent, keys), blocked_too=True)
     return Told(agent, None if wait_s is None else wait(name, AgentState.WAITING, progress, timeout_s=wait_s))
 
 
 def _must_listen(agent: Agent, probe: AgentProbe, *, blocked_too: bool) -> None:
+    """Raises what says why an agent was told nothing."""
     if not probe.running:
         raise NotRunning(agent.name, AgentState.STOPPED.value if probe.exit_code is None else AgentState.DONE.value)
     if probe.activity == "blocked" and not blocked_too:

@@ -65,8 +65,13 @@ class Provider(Protocol):
     def save(self, record: HostRecord) -> HostRecord:
         """Writes the next revision of a record; the record with that revision."""
 
-    def expect(self, record: HostRecord) -> None:
-        """Begins what is slow of what the next calls for this host will need. Never fails, and need not be called."""
+    def expect(self, record: HostRecord | None) -> None:
+        """Begins what is slow of what the next calls for this host will need, with None for one that is about to be
+        looked up. Need not be called. Raises `ProviderUnavailable`."""
+
+    def expect_start(self, record: HostRecord) -> None:
+        """Begins to make ready what a host is started with beside its image. The record that says so is written, or
+        `save_ahead` was called; what goes wrong is raised by `start`."""
 
     def save_ahead(self, record: HostRecord) -> HostRecord:
         """As `save`, but returns before it is written. Nothing that has to be written down first is done before that:

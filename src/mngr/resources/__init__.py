@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def read(name: str) -> bytes:
     """The contents of one of the files."""
-    from importlib.resources import files
-
-    return (files(__name__) / name).read_bytes()
+    return (Path(__file__).parent / name).read_bytes()

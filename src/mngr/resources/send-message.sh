@@ -20,9 +20,9 @@ screen() {
 press_enter() { printf '\r' | tmux load-buffer -b "$buffer" - && tmux paste-buffer -r -d -b "$buffer" -t "$session"; }
 # changed FROM TENTHS: waits until the screen is no longer FROM, at most so long.
 changed() {
-    left=$(($2 * 2))
+    left=$(($2 * 5))
     while [ "$(screen)" = "$1" ] && [ "$left" -gt 0 ]; do
-        sleep 0.05
+        sleep 0.02
         left=$((left - 1))
     done
 }

@@ -7,11 +7,20 @@ set -u
 host_dir=${MNGR_HOST_DIR:-/mngr}
 grace_tenths=50
 
-# Sets session from a line of /proc/PID/stat; a name may hold spaces and brackets.
+# Sets status and session from a line of /proc/PID/stat; a name may hold spaces and brackets.
 parse() {
     # shellcheck disable=SC2086 # words on purpose
     set -- ${1##*) }
+    status=$1
     session=$4
+}
+
+# Whether a program has not ended. One that has stays a zombie where tmux (3.3a) has missed the signal that tells it so,
+# until another of its children ends; signals reach it as if it lived.
+lives() {
+    { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+    parse "$line"
+    [ "$status" != Z ]
 }
 
 told=' '
@@ -45,7 +54,7 @@ done
 [ -z "$panes" ] || tell
 waited=0
 for pane in $panes; do
-    while kill -0 "$pane" 2>/dev/null && [ "$waited" -lt "$grace_tenths" ]; do
+    while lives "$pane" && [ "$waited" -lt "$grace_tenths" ]; do
         sleep 0.1
         waited=$((waited + 1))
         # One that was just being started has begun its command meanwhile.

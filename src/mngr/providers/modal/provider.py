@@ -47,10 +47,12 @@ class ModalProvider(HostVolumes):
     """One Modal account. See `Provider` for what each method promises."""
 
     def __init__(self, name: str, settings: ModalSettings) -> None:
+        super().__init__()
         self.name = name
         self._settings = settings
         self._lock = threading.RLock()
         self._expected: dict[str, Future[Ending | None]] = {}
+        self._loading = False
 
     @property
     def _client(self) -> Client:
@@ -84,14 +86,21 @@ class ModalProvider(HostVolumes):
 
         return Records(self.name, self._storage)
 
-    def expect(self, record: HostRecord) -> None:
-        wire = self._storage.wire
-        if wire is not None and record.state is HostState.RUNNING:
-            self._expected[record.sandbox_id] = wire.begin(wire.ending(record.sandbox_id))
+    def _wait_written(self, record: HostRecord) -> None:
+        self._records.wait(record.id)
+
+    def expect(self, record: HostRecord | None) -> None:
         self._load_sdk()
+        wire = self._storage.wire
+        if wire is not None and record is not None and record.state is HostState.RUNNING:
+            self._expected[record.sandbox_id] = wire.begin(wire.ending(record.sandbox_id))
 
     def _load_sdk(self) -> None:
-        """Begins to import the SDK, which takes half a second, while others are waited for."""
+        """Begins to import the SDK, which takes half a second, while others are waited for. A second call does
+        nothing."""
+        if self._loading:
+            return
+        self._loading = True
         endpoint.choose(self._settings)
         threading.Thread(target=importlib.import_module, args=("mngr.providers.modal.client",), daemon=True).start()
 
@@ -197,6 +206,7 @@ class ModalProvider(HostVolumes):
         if plan.env:
             self._records.wait(record.id)
             self._client.keep_secret(_secret_name(record), plan.env)
+        self.expect_start(record)
         progress("building the image")
         written: list[str] = []
 
@@ -206,6 +216,9 @@ class ModalProvider(HostVolumes):
 
         try:
             image_id = self._client.build_image(images.request(options, os.environ, plan.install), log)
+        except BaseException:
+            self._unmake_volume(record)
+            raise
         finally:
             if written:
                 self._storage.write_file(_log_path(record), "".join(written).encode())
@@ -243,8 +256,7 @@ class ModalProvider(HostVolumes):
             return sandboxes.request(record, options, image_id, told, _secret_name(record))
 
         begun = time.time()
-        if record.volume is not None:
-            self._client.make_volume(record.volume.name, record.volume.version)
+        self._finish_volume(record)
         try:
             sandbox_id, address = self._client.create_sandbox(request(record))
         except ExitSnapshotsRefused as error:
@@ -296,10 +308,14 @@ class ModalProvider(HostVolumes):
             self._client.wait_ended(record.sandbox_id)
         known.forget(record)
         if not keep:
-            self._drop_exit_snapshot(record)
+            left = self._left_by(record)
+            if left:
+                self._drop_image(left)
             return msgspec.structs.replace(stopped, reason="stopped by user, without a snapshot")
         progress("keeping its file system")
-        return settling.with_exit_snapshot(self._client, stopped, size) if record.exit_snapshots else stopped
+        if not record.exit_snapshots:
+            return stopped
+        return settling.with_exit_snapshot(self._client, stopped, size, ahead=self._records.stage_ahead)
 
     def snapshot(self, record: HostRecord, snapshot: Snapshot) -> Snapshot:
         ttl_s = policy.ttl_s(self._settings)
@@ -309,7 +325,10 @@ class ModalProvider(HostVolumes):
             snapshot_id = self._client.snapshot(record.sandbox_id, ttl_s)
         now = time.time()
         about = {"id": snapshot_id, "kind": snapshot.kind.value, "name": snapshot.name}
-        self._on_host(record, lambda target: host_dir.note(target, "snapshot", about))
+        # Whoever saves the record does not wait for it; the end of the process does.
+        noting = ThreadPoolExecutor(1)
+        noting.submit(self._on_host, record, lambda target: host_dir.note(target, "snapshot", about))
+        noting.shutdown(wait=False)
         return msgspec.structs.replace(
             snapshot,
             id=snapshot_id,
@@ -351,13 +370,15 @@ class ModalProvider(HostVolumes):
             if not keep_snapshots:
                 done += [pool.submit(self._client.delete_image, snapshot.id) for snapshot in record.snapshots]
                 done.append(pool.submit(self._drop_secret, record))
-                self._end_for_good(record, progress)
+                left = self._end_for_good(record, progress)
+                if left:
+                    done.append(pool.submit(self._drop_image, left))
                 record = msgspec.structs.replace(record, snapshots=())
+            if record.volume is not None and not keep_volume:
+                self.delete_volume(record.volume)
+                record = msgspec.structs.replace(record, volume=None)
         for one in done:
             one.result()
-        if record.volume is not None and not keep_volume:
-            self.delete_volume(record.volume)
-            record = msgspec.structs.replace(record, volume=None)
         progress("removing keys and records")
         if record.snapshots or record.volume:
             self.save(msgspec.structs.replace(record, state=HostState.DESTROYED, reason="destroyed", held_by=""))
@@ -366,19 +387,26 @@ class ModalProvider(HostVolumes):
         known.forget(record)
         known.forget_keys(record)
 
-    def _end_for_good(self, record: HostRecord, progress: Progress) -> None:
+    def _end_for_good(self, record: HostRecord, progress: Progress) -> str:
+        """Waits for the end of what runs; what it left that no record knows, empty for nothing."""
         sandbox_id = self._sandbox_of(record)
-        if sandbox_id:
-            progress("ending the sandbox")
-            self._client.terminate(sandbox_id)
-            self._drop_exit_snapshot(msgspec.structs.replace(record, sandbox_id=sandbox_id))
+        if not sandbox_id:
+            return ""
+        progress("ending the sandbox")
+        self._client.terminate(sandbox_id)
+        return self._left_by(msgspec.structs.replace(record, sandbox_id=sandbox_id))
 
-    def _drop_exit_snapshot(self, record: HostRecord) -> None:
-        """Waits for the end of a sandbox and deletes what it left, unless that is a snapshot that is known."""
+    def _left_by(self, record: HostRecord) -> str:
+        """Waits for the end of a sandbox: the image that it left, empty for none and for a snapshot that is known."""
         with contextlib.suppress(ProviderNotFound, NoExitSnapshot, ProviderRefused):
             image_id = self._client.exit_snapshot(record.sandbox_id)
             if image_id not in [snapshot.id for snapshot in record.snapshots]:
-                self._client.delete_image(image_id)
+                return image_id
+        return ""
+
+    def _drop_image(self, image_id: str) -> None:
+        with contextlib.suppress(ProviderRefused):
+            self._client.delete_image(image_id)
 
     def _drop_secret(self, record: HostRecord) -> None:
         """Deletes the values of the host's ``env`` arguments, unless a host that was cloned from it needs them."""

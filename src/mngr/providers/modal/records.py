@@ -32,6 +32,8 @@ class Records:
     def __init__(self, provider: str, client: Storage) -> None:
         self._client = client
         self._cache = copies.folder(provider)
+        # Of those that were listed last, for who lists again and again.
+        self._at_hand: dict[str, HostRecord] = {}
         self._writing: dict[str, Future[HostRecord]] = {}
         self._staged: dict[str, tuple[HostRecord, Callable[[], HostRecord]]] = {}
 
@@ -40,15 +42,20 @@ class Records:
         newest: dict[str, str] = {}
         for path in sorted(self._client.list_files(_FOLDER)):
             newest[path.split("/")[1]] = path
-        self._forget(set(newest.values()))
-        missing = [path for path in newest.values() if not self._local(path).exists()]
+        current = set(newest.values())
+        if current != self._at_hand.keys():
+            self._forget(current)
+        missing = [path for path in newest.values() if path not in self._at_hand and not self._local(path).exists()]
         if missing:
             with ThreadPoolExecutor(_READERS) as pool:
                 read = dict(zip(missing, pool.map(self._read, missing), strict=True))
         else:
             read = {}
         found = (read[path] if path in read else self._read(path) for path in newest.values())
-        records = [record for record in found if record is not None]
+        self._at_hand = {
+            path: record for path, record in zip(newest.values(), found, strict=True) if record is not None
+        }
+        records = list(self._at_hand.values())
         return sorted(records, key=lambda record: record.created_at)
 
     def get(self, host_id: str) -> HostRecord | None:
@@ -122,6 +129,8 @@ class Records:
 
     def _read(self, path: str) -> HostRecord | None:
         """A record by its path; None when it was replaced since it was listed and none followed."""
+        if path in self._at_hand:
+            return self._at_hand[path]
         local = self._local(path)
         if local.exists():
             return RECORDS.decode(local.read_bytes())

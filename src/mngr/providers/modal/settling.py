@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -45,9 +46,15 @@ def _settled(client: Client, record: HostRecord) -> HostRecord:
     return with_exit_snapshot(client, msgspec.structs.replace(record, state=state, reason=reason))
 
 
-def with_exit_snapshot(client: Client, record: HostRecord, size: int | None = None) -> HostRecord:
+def with_exit_snapshot(
+    client: Client,
+    record: HostRecord,
+    size: int | None = None,
+    *,
+    ahead: Callable[[HostRecord], None] = lambda _record: None,
+) -> HostRecord:
     """The record of a host whose sandbox has ended with what it left, once. Where it left nothing the reason says what
-    there is instead."""
+    there is instead. `ahead` is told the record as soon as it is known what it will be."""
     if any(snapshot.sandbox_id == record.sandbox_id for snapshot in record.snapshots if _is_exit(snapshot)):
         return record
     if not record.exit_snapshots:
@@ -57,9 +64,6 @@ def with_exit_snapshot(client: Client, record: HostRecord, size: int | None = No
     except (NoExitSnapshot, ProviderNotFound, ProviderRefused) as error:
         reason = f"{record.reason}; its exit snapshot failed: {error}{_rest(record)}"
         return msgspec.structs.replace(record, state=HostState.CRASHED, reason=reason)
-    # Modal does not say how long it keeps an exit snapshot; one with a name is kept as an image of the account.
-    with contextlib.suppress(ProviderRefused):
-        client.name_image(image_id, f"mngr-{record.id}:{image_id}")
     snapshot = Snapshot(
         id=image_id,
         kind=SnapshotKind.EXIT,
@@ -68,7 +72,12 @@ def with_exit_snapshot(client: Client, record: HostRecord, size: int | None = No
         sandbox_id=record.sandbox_id,
         size=size,
     )
-    return msgspec.structs.replace(record, snapshots=(*record.snapshots, snapshot))
+    kept = msgspec.structs.replace(record, snapshots=(*record.snapshots, snapshot))
+    ahead(kept)
+    # Modal does not say how long it keeps an exit snapshot; one with a name is kept as an image of the account.
+    with contextlib.suppress(ProviderRefused):
+        client.name_image(image_id, f"mngr-{record.id}:{image_id}")
+    return kept
 
 
 def _is_exit(snapshot: Snapshot) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from abc import ABC, abstractmethod
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from mngr.config import ModalSettings
-from mngr.errors import ProviderNotFound
-from mngr.models import HostFile, HostVolume
+from mngr.errors import MngrError, ProviderNotFound
+from mngr.models import HostFile, HostRecord, HostVolume
 
 if TYPE_CHECKING:
     from mngr.providers.modal.client import Client
@@ -47,6 +49,9 @@ class HostVolumes(ABC):
 
     _settings: ModalSettings
 
+    def __init__(self) -> None:
+        self._making: dict[str, Future[None]] = {}
+
     @property
     @abstractmethod
     def _account(self) -> Client: ...
@@ -54,6 +59,38 @@ class HostVolumes(ABC):
     @property
     @abstractmethod
     def _storage(self) -> Storage: ...
+
+    @abstractmethod
+    def _wait_written(self, record: HostRecord) -> None:
+        """Waits until what was begun to be written of a record is. Raises what went wrong."""
+
+    def expect_start(self, record: HostRecord) -> None:
+        if record.volume is not None:
+            pool = ThreadPoolExecutor(1)
+            self._making[record.id] = pool.submit(self._make_volume, record)
+            pool.shutdown(wait=False)
+
+    def _make_volume(self, record: HostRecord) -> None:
+        """Once the record that names it is written."""
+        if record.volume is not None:
+            self._wait_written(record)
+            self._account.make_volume(record.volume.name, record.volume.version)
+
+    def _finish_volume(self, record: HostRecord) -> None:
+        """The host's volume is there afterwards."""
+        making = self._making.pop(record.id, None)
+        if making is not None:
+            making.result()
+        else:
+            self._make_volume(record)
+
+    def _unmake_volume(self, record: HostRecord) -> None:
+        """Of a host that will never start."""
+        making = self._making.pop(record.id, None)
+        if making is not None and record.volume is not None:
+            with contextlib.suppress(MngrError):
+                making.result()
+                self.delete_volume(record.volume)
 
     def new_volume(self, host_id: str) -> HostVolume | None:
         if not self._settings.is_host_volume_created:

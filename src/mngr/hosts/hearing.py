@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import IO, Any, Literal
 
 
-def follow(argv: Sequence[str], stream: Literal["stdout", "stderr"], line: Callable[[bytes], None], **more: Any) -> int:
+def hear(argv: Sequence[str], stream: Literal["stdout", "stderr"], line: Callable[[bytes], None], **more: Any) -> int:
     """Runs a program without input; `line` hears each line of its `stream` as it is written, those that a carriage
     return ends too, in another thread. Its exit code. `more` is for `subprocess.run`, whose errors it raises."""
     from concurrent.futures import ThreadPoolExecutor
