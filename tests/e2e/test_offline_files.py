@@ -36,7 +36,7 @@ def test_the_data_directory_is_pulled_from_the_volume(stopped: User) -> None:
     user, here = stopped, stopped.project
     data = f"/mngr/agents/{user.listed()['off']['id']}/data"
     done = user.mngr("pull", "off", data)
-    assert done.stdout == b"5 file(s) sent\n"
+    assert done.stdout == b"5 files copied\n"
     assert b"mngr: off is STOPPED; this is all that it wrote until its end" in done.stderr
     found = contents(here / "data")
     assert found.keys() == {"one", "deep/two", "with space/th*ree", "empty", "large"}

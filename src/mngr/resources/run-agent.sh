@@ -22,6 +22,8 @@ before=$(out_of_memory)
 trap : TERM
 sh -c "$(cat "$state/command")"
 code=$?
+# Nor are the programs that write it down told to end, however long they take.
+trap '' TERM
 if [ "$code" = 137 ] && [ "$(out_of_memory)" != "$before" ]; then : >"$state/out_of_memory"; fi
 echo "$code" >"$state/exit_code"
 rm -f "$state/autostart"

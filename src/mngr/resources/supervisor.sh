@@ -89,7 +89,11 @@ done
 
 sh "$here/watch.sh" >>"$host_dir/logs/watch.log" 2>&1 &
 sh "$here/log-times.sh" loop &
-[ "$sync_every" = 0 ] || sh "$here/sync.sh" loop "$sync_every" >>"$host_dir/logs/sync.log" 2>&1 &
+sync_loop=''
+if [ "$sync_every" != 0 ]; then
+    sh "$here/sync.sh" loop "$sync_every" >>"$host_dir/logs/sync.log" 2>&1 &
+    sync_loop=$!
+fi
 
 # What agents wrote last is on its way through tmux into their logs.
 until_logs_rest() {
@@ -113,6 +117,7 @@ stop() {
     [ "$1" != 20 ] || sh "$here/event.sh" - idle
     sh "$here/event.sh" - stopped reason "$2"
     log 'ended'
+    [ -z "$sync_loop" ] || { kill "$sync_loop" && wait "$sync_loop"; } 2>/dev/null
     sh "$here/sync.sh" end >>"$host_dir/logs/sync.log" 2>&1
     sync
     exit "$1"

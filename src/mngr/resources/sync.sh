@@ -48,9 +48,12 @@ once() {
 
 case $1 in
     loop)
+        # Whoever ends it waits for it: what it is at must not come after what is written at the host's end.
+        trap exit TERM
         while :; do
             once false
-            sleep "$2"
+            sleep "$2" &
+            wait $!
         done
         ;;
     once) once false ;;
