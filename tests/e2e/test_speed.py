@@ -47,6 +47,10 @@ def test_known_hosts_are_reached_and_listed_without_detours(user: User, localmod
     assert shown() == before
     assert shown() == before
 
+    # What needs the SDK does not need its HTTP client.
+    kept = user.mngr("snapshot", "create", "ann", PYTHONPROFILEIMPORTTIME="1")
+    assert {"modal"} == imported(kept.stderr.decode()) & {"modal", "aiohttp", "rich", "tomlkit"}
+
     account = _account(user, "stop", "ann")
     assert "SandboxGetExitSnapshotV2" in [call["name"] for call in account["calls"]]
     assert user.listed()["ann"]["state"] == "STOPPED"
