@@ -68,12 +68,12 @@ def test_the_data_directory_is_pulled_from_the_volume(stopped: User) -> None:
 
     # The options are those of any copy.
     dry = user.text("pull", "off", data, "dry", "--dry-run", "--exclude", "large")
-    assert "'deep/two'" in dry and dry.endswith("4 file(s) would be sent\n")
+    assert "'deep/two'" in dry and dry.endswith("4 files would be copied\n")
     assert not (here / "dry").exists()
     (here / "data" / "mine").write_text("only here\n")
     assert b"--force" in user.mngr("pull", "off", data, "--delete", check=2).stderr
     assert (here / "data" / "mine").exists()
-    assert user.text("pull", "off", data, "--delete", "--force") == "0 file(s) sent, 1 deleted\n"
+    assert user.text("pull", "off", data, "--delete", "--force") == "0 files copied, 1 deleted\n"
     assert contents(here / "data") == found
     user.mngr("rsync", f"off:{data}/deep", f"off:{data}/one", "apart")
     assert contents(here / "apart") == {"deep/two": b"two\n", "one": b"one\n"}
