@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -27,15 +24,12 @@ from mngr.errors import (
 from mngr.hosts import agents, host_dir, known, ssh
 from mngr.models import Endpoint, Host, HostRecord, HostState, Policy, Snapshot, SnapshotKind
 from mngr.providers.base import HostPlan, Progress, Stray
-from mngr.providers.modal import endings, endpoint, images, policy, sandboxes, settling, strays
+from mngr.providers.modal import endings, images, policy, sandboxes, settling, strays
 from mngr.providers.modal.options import Options
 from mngr.providers.modal.sandboxes import TAG
-from mngr.providers.modal.storage import Storage
 from mngr.providers.modal.volumes import HostVolumes
 
 if TYPE_CHECKING:
-    from mngr.providers.modal.client import Client
-    from mngr.providers.modal.records import Records
     from mngr.providers.modal.requests import Ending, SandboxRequest
 
 T = TypeVar("T")
@@ -47,62 +41,14 @@ class ModalProvider(HostVolumes):
     """One Modal account. See `Provider` for what each method promises."""
 
     def __init__(self, name: str, settings: ModalSettings) -> None:
-        super().__init__()
-        self.name = name
-        self._settings = settings
-        self._lock = threading.RLock()
+        super().__init__(name, settings)
         self._expected: dict[str, Future[Ending | None]] = {}
-        self._loading = False
-
-    @property
-    def _client(self) -> Client:
-        with self._lock:
-            return self._made_client
-
-    @cached_property
-    def _made_client(self) -> Client:
-        endpoint.choose(self._settings)
-        from mngr.providers.modal.client import Client
-
-        return Client(self._settings)
-
-    @property
-    def _storage(self) -> Storage:
-        with self._lock:
-            return self._made_storage
-
-    @cached_property
-    def _made_storage(self) -> Storage:
-        endpoint.choose(self._settings)
-        return Storage(self._settings, lambda: self._client)
-
-    @property
-    def _account(self) -> Client:
-        return self._client
-
-    @cached_property
-    def _records(self) -> Records:
-        from mngr.providers.modal.records import Records
-
-        return Records(self.name, self._storage)
-
-    def _wait_written(self, record: HostRecord) -> None:
-        self._records.wait(record.id)
 
     def expect(self, record: HostRecord | None) -> None:
         self._load_sdk()
         wire = self._storage.wire
         if wire is not None and record is not None and record.state is HostState.RUNNING:
             self._expected[record.sandbox_id] = wire.begin(wire.ending(record.sandbox_id))
-
-    def _load_sdk(self) -> None:
-        """Begins to import the SDK, which takes half a second, while others are waited for. A second call does
-        nothing."""
-        if self._loading:
-            return
-        self._loading = True
-        endpoint.choose(self._settings)
-        threading.Thread(target=importlib.import_module, args=("mngr.providers.modal.client",), daemon=True).start()
 
     def plan(self, words: tuple[str, ...]) -> HostPlan:
         self._load_sdk()

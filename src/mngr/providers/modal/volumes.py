@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from abc import ABC, abstractmethod
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from mngr.config import ModalSettings
 from mngr.errors import MngrError, ProviderNotFound
 from mngr.models import HostFile, HostRecord, HostVolume
+from mngr.providers.modal.account import Account
 
 if TYPE_CHECKING:
-    from mngr.providers.modal.client import Client
-    from mngr.providers.modal.storage import Storage
     from mngr.providers.modal.wire import Wire
 
 # Modal takes names shorter than 64 characters.
@@ -44,25 +42,12 @@ def _prefix(state_volume: str) -> str:
     return f"{state_volume[: room - 9]}-{digest}"
 
 
-class HostVolumes(ABC):
+class HostVolumes(Account):
     """The part of the provider that keeps host volumes. See `SupportsHostVolume` for what each method promises."""
 
-    _settings: ModalSettings
-
-    def __init__(self) -> None:
+    def __init__(self, name: str, settings: ModalSettings) -> None:
+        super().__init__(name, settings)
         self._making: dict[str, Future[None]] = {}
-
-    @property
-    @abstractmethod
-    def _account(self) -> Client: ...
-
-    @property
-    @abstractmethod
-    def _storage(self) -> Storage: ...
-
-    @abstractmethod
-    def _wait_written(self, record: HostRecord) -> None:
-        """Waits until what was begun to be written of a record is. Raises what went wrong."""
 
     def expect_start(self, record: HostRecord) -> None:
         if record.volume is not None:
@@ -73,8 +58,8 @@ class HostVolumes(ABC):
     def _make_volume(self, record: HostRecord) -> None:
         """Once the record that names it is written."""
         if record.volume is not None:
-            self._wait_written(record)
-            self._account.make_volume(record.volume.name, record.volume.version)
+            self._records.wait(record.id)
+            self._client.make_volume(record.volume.name, record.volume.version)
 
     def _finish_volume(self, record: HostRecord) -> None:
         """The host's volume is there afterwards."""
@@ -100,7 +85,7 @@ class HostVolumes(ABC):
 
     def volumes(self) -> list[tuple[str, HostVolume]]:
         found = []
-        for name in self._account.volume_names():
+        for name in self._client.volume_names():
             host_id = host_of(self._settings.state_volume, name)
             if host_id is not None:
                 found.append((host_id, HostVolume(name=name)))
@@ -129,4 +114,4 @@ class HostVolumes(ABC):
         return found
 
     def delete_volume(self, volume: HostVolume) -> None:
-        self._account.delete_volume(volume.name)
+        self._client.delete_volume(volume.name)
