@@ -64,8 +64,13 @@ def test_a_program_is_told_what_changes(user: User) -> None:
 def test_a_host_that_is_only_watched_is_idle(user: User) -> None:
     user.mngr("create", "ann", "--idle-mode", "ssh", "--idle-timeout", "4", "--", "cat")
     with _watching(user) as process:
-        last = _until(process, ann="STOPPED")
-    assert last["agents"][0]["host"]["reason"].startswith("idle")
+        # The agent is ended first, and then its host.
+        host = _until(process, ann="STOPPED")["agents"][0]["host"]
+        while host["state"] == "RUNNING":
+            assert process.stdout is not None
+            host = json.loads(process.stdout.readline())["agents"][0]["host"]
+    assert host["state"] == "PAUSED"
+    assert host["reason"].startswith("idle")
 
 
 def test_lines_are_of_those_that_changed(user: User) -> None:

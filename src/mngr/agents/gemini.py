@@ -18,6 +18,8 @@ TYPE = AgentType(
     credentials=(".gemini/oauth_creds.json", ".gemini/google_accounts.json"),
     setup="gemini-setup.sh",
     transcript="gemini",
+    # For 40 ms it takes an Enter for a new line (its `recentUnsafePasteTime`, seen in 0.61.0).
+    paste_rest_s=0.1,
     # Which of its folders is the work folder's it has written down.
     transcripts=(
         '"$HOME/.gemini/tmp/$('

@@ -40,7 +40,8 @@ class AgentType:
     that the agent gets when they are set. `settings` and `credentials` are the user's files, below the home folder here
     and there. `reports` says that hooks of the program tell its state; `setup` is a script of ours that runs before
     each start; `transcript` names the form of its record of the conversation, and `transcripts` where on the host the
-    newest one is looked for when no hook has told it (globs for the shell).
+    newest one is looked for when no hook has told it (globs for the shell). An Enter sooner than `paste_rest_s` after a
+    paste is a part of that for the program.
     """
 
     name: str
@@ -58,6 +59,7 @@ class AgentType:
     setup: str = ""
     transcript: str = ""
     transcripts: str = ""
+    paste_rest_s: float = 0.0
 
     def command(self, arguments: Sequence[str]) -> str:
         """The line for the host's shell that starts the agent. Raises `UsageError`."""
@@ -78,7 +80,7 @@ class AgentType:
         return (f"{script} node", *newer, f"{script} package {package}", *self.install)
 
     def state_files(self) -> dict[str, str]:
-        """What is put into the agent's state folder, for probe.sh and run-agent.sh to act on."""
+        """What is put into the agent's state folder, for the scripts in the sandbox to act on."""
         found = {
             f"screen-{name}": "\n".join(patterns) + "\n"
             for name, patterns in (
@@ -92,6 +94,8 @@ class AgentType:
             found["reports"] = ""
         if self.transcripts:
             found["transcripts"] = f"{self.transcripts}\n"
+        if self.paste_rest_s:
+            found["paste_rest"] = f"{self.paste_rest_s:g}\n"
         if self.setup:
             found["before"] = f"sh {SCRIPTS}/{self.setup}\n"
         return found

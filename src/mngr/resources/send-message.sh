@@ -45,6 +45,7 @@ fi
 tmux paste-buffer -p -r -d -b "$buffer" -t "$session"
 # A program that reads the paste and the Enter at once may take the Enter for a part of it: first it shows the text.
 changed "$before" 20
+[ ! -e "$state/paste_rest" ] || sleep "$(cat "$state/paste_rest")"
 before=$(screen)
 [ ! -e "$state/reports" ] || echo working >"$state/doing"
 press_enter
