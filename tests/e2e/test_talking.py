@@ -167,15 +167,19 @@ def test_connect_holds_on(talker: User, terminal: Terminal) -> None:
     terminal.until("A stand-in for an agent")
     terminal.type("typed by hand", "Enter")
     terminal.until("● heard 13 bytes")
+    clients = "tmux list-clients -F '#{client_pid}'"
+    first = user.text("exec", "tty", clients).strip()
     # The line drops: every session of sshd ends, that of this command too.
     user.mngr("exec", "tty", "kill $(ps -e -o pid=,args= | sed -n 's/^ *\\([0-9]*\\) sshd: root.*/\\1/p')", check=None)
-    terminal.until("mngr: connected again")
+    user.mngr("exec", "tty", f'until now=$({clients}) && [ -n "$now" ] && [ "$now" != {first} ]; do sleep 0.1; done')
     terminal.until("● heard 13 bytes")
     terminal.type("again", "Enter")
     terminal.until("● heard 5 bytes")
     terminal.type("C-b")
     terminal.type("d")
     terminal.until("ended with 0")
+    # What was said when it happened is on the screen that tmux gave back.
+    terminal.until("mngr: connected again")
 
     terminal.type("clear; mngr connect --read-only tty; echo over with $?", "Enter")
     terminal.until("● heard 5 bytes")
