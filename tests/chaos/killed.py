@@ -16,6 +16,7 @@ from typing import Any
 
 from mngr.hosts import ssh
 from mngr.providers.modal.client import Client
+from mngr.providers.modal.storage import Storage
 
 number, moment, *arguments = sys.argv[1:]
 _count = itertools.count(1)
@@ -36,9 +37,22 @@ def _deadly(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _staged(function: Callable[..., Callable[[], None]]) -> Callable[..., Callable[[], None]]:
+    """What is staged counts by its second call."""
+
+    def call(*args: Any, **kwargs: Any) -> Callable[[], None]:
+        return _deadly(function(*args, **kwargs))
+
+    return call
+
+
 for name, value in list(vars(Client).items()):
     if callable(value) and not name.startswith("_"):
         setattr(Client, name, _deadly(value))
+# Without the SDK the records are read and written here.
+for name in ("list_files", "read_file", "remove_files", "remove_later"):
+    setattr(Storage, name, _deadly(getattr(Storage, name)))
+Storage.stage = _staged(_deadly(Storage.stage))  # type: ignore[method-assign]
 ssh.run = _deadly(ssh.run)
 
 sys.argv = ["mngr", *arguments]

@@ -11,7 +11,7 @@ from tests.chaos.walk import NOTE, Walk, settled
 from tests.conftest import BIN, User, clean_env
 
 # Every step with `make chaos`; some of them, others each time the code changes, in every run of the tests.
-EVERY = int(os.environ.get("MNGR_CHAOS_EVERY", "4"))
+EVERY = int(os.environ.get("MNGR_CHAOS_EVERY", "6"))
 pytestmark = pytest.mark.timeout(1800)
 
 
