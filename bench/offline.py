@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
+from typing import IO
 
-from bench.world import BIN, World
+from bench.world import BIN, Failed, World
 
 _LINES = 10
 
@@ -26,8 +27,10 @@ def kill(world: World, name: str) -> None:
 
 def lines(world: World, name: str) -> Iterator[float]:
     """Seconds from the writing of a line in an agent's terminal until `mngr logs --follow` has shown it."""
+    write = f"echo at $(date +%s.%N) >$(tmux display-message -p -t =mngr-{name}: '#{{pane_tty}}')"
+    world.mngr("exec", name, write)
     with subprocess.Popen(
-        [str(BIN / "mngr"), "logs", name, "--follow", "--tail", "0"],
+        [str(BIN / "mngr"), "logs", name, "--follow", "--tail", "1"],
         env=world.env,
         cwd=world.project,
         stdout=subprocess.PIPE,
@@ -35,10 +38,18 @@ def lines(world: World, name: str) -> Iterator[float]:
         text=True,
     ) as process:
         assert process.stdout is not None
-        write = f"echo at $(date +%s.%N) >$(tmux display-message -p -t =mngr-{name}: '#{{pane_tty}}')"
-        for _line in range(_LINES + 1):
+        # It follows from now on; what is written sooner might come before its beginning.
+        _shown(process.stdout)
+        for _line in range(_LINES):
             world.mngr("exec", name, write)
-            words = process.stdout.readline().split()
-            if _line:
-                yield time.time() - float(words[1])
+            written = _shown(process.stdout)
+            yield time.time() - written
         process.terminate()
+
+
+def _shown(lines: IO[str]) -> float:
+    """When the next of our lines was written. Raises `Failed` when there is none."""
+    for line in lines:
+        if line.startswith("at "):
+            return float(line.split()[1])
+    raise Failed("mngr logs --follow has ended")
