@@ -8,6 +8,7 @@ import statistics
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from bench import offline, records, watching
 from bench.world import Run, World
@@ -225,7 +226,7 @@ def _offline(world: World, size: Size) -> list[Figure]:
             offline.kill(world, name)
             first.add(world.mngr("logs", name, "--tail", "100"))
         for figure, words in ((tail, ("logs", name, "--tail", "100")), (events, ("events", name)), (listed, ("list",))):
-            _times(size, figure, lambda words=words: world.mngr(*words))  # type: ignore[misc]
+            _times(size, figure, partial(world.mngr, *words))
             figure.counted(world, *words)
     return figures
 

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -75,14 +76,14 @@ def _watch(output: Output, wish: _Wish, every_s: int) -> int:
                 for found in listings:
                     progress.done()
                     shown = wish.chosen(found)
-                    place.draw(watching.printed(lambda: wish.show(shown, found.errors, "human")))  # noqa: B023
+                    place.draw(watching.printed(partial(wish.show, shown, found.errors, "human")))
         form = "json" if output.form == "human" else output.form
         changes = watching.Changes()
         for found in listings:
             shown = wish.chosen(found)
             timeless = [(value | {"idle_s": None}, msgspec.structs.replace(view, idle_s=None)) for value, view in shown]
-            now = watching.printed(lambda: wish.show(timeless, found.errors, form))  # noqa: B023
-            changes.show(now, lambda: watching.printed(lambda: wish.show(shown, found.errors, form)))  # noqa: B023
+            now = watching.printed(partial(wish.show, timeless, found.errors, form))
+            changes.show(now, partial(watching.printed, partial(wish.show, shown, found.errors, form)))
     return 0
 
 
