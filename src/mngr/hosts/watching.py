@@ -93,8 +93,9 @@ class Following:
         deadline = time.monotonic() + timeout_s
         while (left := deadline - time.monotonic()) > 0:
             if self._read(left) or self.lost:
-                while self._read(_GATHER_S):
-                    pass
+                gathered = time.monotonic() + _GATHER_S
+                while (left := gathered - time.monotonic()) > 0:
+                    self._read(left)
                 return True
         return False
 
