@@ -107,6 +107,12 @@ class User:
         counted = subprocess.run([str(BIN / "python"), "-c", code, app], env=env, capture_output=True, check=True)
         return int(counted.stdout)
 
+    def elsewhere(self, home: Path) -> User:
+        """The same person on another machine of the account, which has no more than the settings."""
+        home.mkdir(mode=0o700)
+        (home / "settings.toml").write_text((self.home / "settings.toml").read_text())
+        return User(home, self.project, self.env | {"MNGR_HOME": str(home)})
+
     def git(self, *args: str) -> str:
         identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
         done = subprocess.run(["git", *identity, *args], cwd=self.project, check=True, capture_output=True, text=True)

@@ -10,10 +10,11 @@ import modal
 import pytest
 
 from mngr.config import ModalSettings
-from mngr.providers.modal import access, volume_wire
+from mngr.errors import MngrError
+from mngr.providers.modal import access, sandbox_wire, volume_wire
 from mngr.providers.modal.client import Client
 from mngr.providers.modal.storage import Storage
-from mngr.providers.modal.wire import Gone, Wire
+from mngr.providers.modal.wire import Gone, Wire, WireFailed
 
 TAGS = {"of": "the-wire"}
 MIB = 1 << 20
@@ -45,22 +46,66 @@ def test_sandboxes_are_listed_and_end_as_the_sdk_says(
     ]
     bare = modal.Sandbox.create("sh", "-c", "exit 7", app=app, image=image, timeout=60, tags=TAGS)
     bare.wait(raise_on_termination=False)
-    listed = wire.begin(wire.running()).result()
+    listed = wire.begin(sandbox_wire.running(wire)).result()
     assert set(listed) >= {one.object_id for one in made}
     assert bare.object_id not in listed
     for one in made:
         expected = client.endpoint(one.object_id)
-        assert listed[one.object_id].endpoint == expected == wire.begin(wire.tunnel(one.object_id)).result()
-        assert wire.begin(wire.ending(one.object_id)).result() is client.ending(one.object_id) is None
+        assert (
+            listed[one.object_id].endpoint == expected == wire.begin(sandbox_wire.tunnel(wire, one.object_id)).result()
+        )
+        assert wire.begin(sandbox_wire.ending(wire, one.object_id)).result() is client.ending(one.object_id) is None
         one.terminate()
         one.wait(raise_on_termination=False)
     for ended in (*made, bare):
-        assert wire.begin(wire.ending(ended.object_id)).result() == client.ending(ended.object_id)
-    moment = wire.begin(wire.ended_at(bare.object_id, TAGS)).result()
+        assert wire.begin(sandbox_wire.ending(wire, ended.object_id)).result() == client.ending(ended.object_id)
+    moment = wire.begin(sandbox_wire.ended_at(wire, bare.object_id, TAGS)).result()
     assert moment is not None
     assert moment == client.ended_at(bare.object_id, TAGS)
     with pytest.raises(Gone):
-        wire.begin(wire.ending("sb-0000000000000000000000")).result()
+        wire.begin(sandbox_wire.ending(wire, "sb-0000000000000000000000")).result()
+
+
+def test_what_sandboxes_leave_is_the_same_both_ways(settings: ModalSettings, image: modal.Image, version: str) -> None:
+    client, wire = _wire(settings)
+    app = modal.App.lookup(settings.app)
+    keeping, bare = (
+        modal.Sandbox.create("sleep", "60", app=app, image=image, timeout=60, experimental_options=options)
+        for options in ({"enable_exit_snapshot": True}, {})
+    )
+    assert sandbox_wire.is_v1(keeping.object_id) == (version == "0")
+
+    # A snapshot of one that runs, by the SDK: with what the wire has asked for it, and without.
+    access_given = wire.begin(sandbox_wire.router_access(wire, keeping.object_id)).result()
+    assert (access_given is None) == (version == "0")
+    taken = [client.snapshot(keeping.object_id, None, given) for given in (access_given, None)]
+    assert len(set(taken)) == 2
+
+    for one in (keeping, bare):
+        for _ in range(2):
+            wire.begin(sandbox_wire.terminate(wire, one.object_id)).result()
+        wire.begin(sandbox_wire.wait_ended(wire, one.object_id)).result()
+        assert wire.begin(sandbox_wire.ending(wire, one.object_id)).result() == client.ending(one.object_id)
+    left = wire.begin(sandbox_wire.exit_snapshot(wire, keeping.object_id)).result()
+    assert left == client.exit_snapshot(keeping.object_id)
+    with pytest.raises(WireFailed):
+        wire.begin(sandbox_wire.exit_snapshot(wire, bare.object_id)).result()
+    with pytest.raises(MngrError):
+        client.exit_snapshot(bare.object_id)
+
+    name = f"{settings.app}:left"
+    wire.begin(sandbox_wire.name_image(wire, left, name)).result()
+    assert modal.Image.from_name(name).build(app).object_id == left
+    for image_id in (left, *taken):
+        for _ in range(2):
+            wire.begin(sandbox_wire.delete_image(wire, image_id)).result()
+        with pytest.raises(modal.exception.NotFoundError):
+            modal.Sandbox.create("true", app=app, image=modal.Image.from_id(image_id))
+    gone = "sb-0000000000000000000000" if version == "0" else "sb-00000000000000000000000"
+    wire.begin(sandbox_wire.terminate(wire, gone)).result()
+    for asked in (sandbox_wire.exit_snapshot, sandbox_wire.wait_ended):
+        with pytest.raises(Gone):
+            wire.begin(asked(wire, gone)).result()
 
 
 def test_files_that_one_writes_the_other_reads(settings: ModalSettings) -> None:
@@ -110,7 +155,9 @@ def test_a_volume_reads_the_same_both_ways(settings: ModalSettings, fs_version: 
         assert wire.begin(volume_wire.read(wire, of, path, 0, 0)).result() == content
     assert wire.begin(volume_wire.files(wire, f"{name}-none", "", recursive=True)).result() == []
     # One of the same name that took its place is the one that is read.
-    modal.Volume.objects.delete(name)
+    for _ in range(2):
+        wire.begin(volume_wire.delete(wire, name)).result()
+    assert name not in [one.name for one in modal.Volume.objects.list()]
     assert wire.begin(volume_wire.read(wire, name, "logs/small", 0, 0)).result() is None
     with modal.Volume.from_name(name, create_if_missing=True, version=fs_version).batch_upload() as batch:
         batch.put_file(io.BytesIO(b"other words"), "logs/small")

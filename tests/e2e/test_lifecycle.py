@@ -216,6 +216,36 @@ def test_agents_that_share_a_host(user: User) -> None:
     assert user.running_sandboxes() == 0
 
 
+def test_what_other_machines_did_meanwhile_counts(user: User, tmp_path: Path) -> None:
+    """Hosts are found by what this machine remembers of them, and that may be old."""
+    other = user.elsewhere(tmp_path / "another")
+    user.mngr("create", "ann", "--label", "by=user", "--", "sleep 1000")
+    user.mngr("stop", "ann")
+
+    other.mngr("label", "ann", "also=other")
+    user.mngr("label", "ann", "at=last")
+    assert other.listed()["ann"]["labels"] == {"by": "user", "also": "other", "at": "last"}
+
+    other.mngr("rename", "ann", "bob")
+    assert "there is no agent named 'ann'" in user.mngr("start", "ann", check=3).stderr.decode()
+    other.mngr("rename", "bob", "cat")
+    user.mngr("start", "cat")
+    assert other.listed()["cat"]["host"]["state"] == "RUNNING"
+
+    # Another of the same name is on another host by now.
+    other.mngr("stop", "cat")
+    before = user.listed()["cat"]["host"]["id"]
+    other.mngr("destroy", "cat", "--force")
+    other.mngr("create", "cat", "--", "sleep 1000")
+    after = other.listed()["cat"]["host"]["id"]
+    assert before != after
+    user.mngr("stop", "cat")
+    assert (other.listed()["cat"]["host"]["id"], other.listed()["cat"]["state"]) == (after, "STOPPED")
+    other.mngr("destroy", "cat", "--force")
+    assert user.mngr("destroy", "cat", "--force", check=3).stderr.startswith(b"mngr: ")
+    assert not list((user.home / "locks").iterdir())
+
+
 def test_several_at_once_and_from_standard_input(user: User) -> None:
     for name in ("a1", "a2"):
         user.mngr("create", name, "--type", "command", "--", "sleep 1000")

@@ -93,10 +93,7 @@ def test_the_data_directory_is_pulled_from_the_volume(stopped: User) -> None:
 
 
 def test_any_machine_of_the_account_reads_what_a_host_left(stopped: User, tmp_path: Path) -> None:
-    user, home = stopped, tmp_path / "another"
-    home.mkdir(mode=0o700)
-    (home / "settings.toml").write_text((user.home / "settings.toml").read_text())
-    other = User(home, user.project, user.env | {"MNGR_HOME": str(home)})
+    user, other = stopped, stopped.elsewhere(tmp_path / "another")
     for words in (["logs", "off", "--source", "all"], ["events", "off"], ["file", "ls", "off", "/mngr"]):
         assert other.text(*words) == user.text(*words) != ""
     other.mngr("pull", "off", "/mngr/logs", "elsewhere")

@@ -51,6 +51,14 @@ def test_known_hosts_are_reached_and_listed_without_detours(user: User, localmod
     kept = user.mngr("snapshot", "create", "ann", PYTHONPROFILEIMPORTTIME="1")
     assert {"modal"} == imported(kept.stderr.decode()) & {"modal", "aiohttp", "rich", "tomlkit"}
 
+    # What is asked before is asked at the same time, which leaves four calls in sequence; without a network they may
+    # happen to follow each other all the same.
+    account = _account(user, "snapshot", "create", "ann")
+    asked = ["SandboxGetCommandRouterAccess", "SandboxGetTaskIdV2", "SandboxWaitV2", "VolumeListFiles2"]
+    names = [call["name"] for call in account["calls"]]
+    assert sorted(names[:4]) == asked
+    assert names[4:7] == ["TaskSnapshotFilesystem", "VolumePutFiles2", "VolumePutFiles2"]
+
     account = _account(user, "stop", "ann")
     assert "SandboxGetExitSnapshotV2" in [call["name"] for call in account["calls"]]
     assert user.listed()["ann"]["state"] == "STOPPED"
@@ -62,3 +70,9 @@ def test_known_hosts_are_reached_and_listed_without_detours(user: User, localmod
         [str(BIN / "python"), "-c", code, app], env=clean_env(localmodal_server.env), capture_output=True
     )
     assert int(counted.stdout) == 2, counted  # the folder and the file
+
+    # Nor does what only ends things need the SDK.
+    user.mngr("start", "ann")
+    for words in (["label", "ann", "a=b"], ["stop", "ann"], ["destroy", "ann", "--force"]):
+        done = user.mngr(*words, PYTHONPROFILEIMPORTTIME="1")
+        assert not imported(done.stderr.decode()) & {"modal", "aiohttp", "rich", "tomlkit"}, words

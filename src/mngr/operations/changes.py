@@ -15,7 +15,7 @@ from mngr import ids
 from mngr.errors import MngrError, NameTaken, UsageError
 from mngr.hosts import agents, ssh
 from mngr.models import Agent, AgentView, Host, HostRecord, HostState
-from mngr.operations.changing import changing
+from mngr.operations.changing import changing, changing_target, to_change
 from mngr.operations.finding import Target, all_hosts, answering, is_gone, targets
 from mngr.operations.listing import view
 from mngr.providers.base import Progress, Provider
@@ -93,8 +93,8 @@ def parse_labels(words: Sequence[str]) -> dict[str, str | None]:
 
 def label(name: str, labels: Mapping[str, str | None], progress: Progress) -> Changed:
     """Sets labels, and removes those that are None. One that is as it should be, or gone already, is no error."""
-    target = _one(targets([name]), name)
-    with changing(target.host, progress) as (provider, record):
+    target = _one(to_change([name]), name)
+    with changing_target(target, progress) as (provider, record, target):
         agent = _agent(record, target.agents[0].id)
         rest = {key: value for key, value in agent.labels.items() if key not in labels}
         rest |= {key: value for key, value in labels.items() if value is not None}
@@ -106,8 +106,8 @@ def label(name: str, labels: Mapping[str, str | None], progress: Progress) -> Ch
 def limit(name: str, policy: Mapping[str, Any], build_args: Sequence[str], progress: Progress) -> Changed:
     """Changes when the host of an agent ends itself (fields of `Policy`), at once; and what it is given (build
     arguments), from its next start on. Raises `UsageError`."""
-    target = _one(targets([name]), name)
-    with changing(target.host, progress) as (provider, record):
+    target = _one(to_change([name]), name)
+    with changing_target(target, progress) as (provider, record, target):
         keys = [word.removeprefix("--").partition("=")[0].strip().replace("-", "_") for word in build_args]
         planned = provider.plan(tuple(build_args)).options
         unknown = [key for key in keys if key not in planned or key in ("image", "dockerfile", "context_dir", "env")]

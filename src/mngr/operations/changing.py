@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from mngr import config, paths
 from mngr.errors import HostBusy, MngrError, NotFound
 from mngr.hosts import locks
 from mngr.models import IN_WORK, Host, HostRecord, HostState
-from mngr.operations.finding import Target, provider_of, targets
+from mngr.operations.finding import Target, provider_of, remembered_targets, targets
 from mngr.providers import registry
 from mngr.providers.base import Progress, Provider
 
@@ -49,33 +49,71 @@ def changing(host: Host, progress: Progress) -> Iterator[tuple[Provider, HostRec
 
     Raises `HostBusy` when a mngr of another machine is about to change it, `NotFound` when it was destroyed meanwhile.
     """
-    provider = provider_of(host)
-    waiting = f"waiting for another mngr that changes {host.record.name}"
-    with locks.held(host.record.id, lambda: progress(waiting)):
+    with _locked(host, progress) as provider:
         provider.expect(host.record)
         record = provider.record(host.record.id)
         if record is None:
             raise NotFound(f"host {host.record.name} was destroyed meanwhile")
-        if record.held_by not in ("", paths.home_id()) and at_work(record):
-            raise HostBusy(record.name, record.state.value, time.time() - record.changed_at)
-        settled = provider.settle(record, progress)
-        yield provider, record if settled is record else provider.save(settled)
+        yield provider, _settled(provider, record, progress)
 
 
-def to_change(names: Iterable[str]) -> list[Target]:
-    """As `targets`, of hosts that are about to be changed: what that will need is begun meanwhile."""
+@contextmanager
+def _locked(host: Host, progress: Progress) -> Iterator[Provider]:
+    waiting = f"waiting for another mngr that changes {host.record.name}"
+    with locks.held(host.record.id, lambda: progress(waiting)):
+        yield provider_of(host)
+
+
+def _settled(provider: Provider, record: HostRecord, progress: Progress) -> HostRecord:
+    if record.held_by not in ("", paths.home_id()) and at_work(record):
+        raise HostBusy(record.name, record.state.value, time.time() - record.changed_at)
+    settled = provider.settle(record, progress)
+    return record if settled is record else provider.save(settled)
+
+
+def _nothing(_provider: Provider, _record: HostRecord) -> None:
+    pass
+
+
+@contextmanager
+def changing_target(
+    target: Target, progress: Progress, expect: Callable[[Provider, HostRecord], None] = _nothing
+) -> Iterator[tuple[Provider, HostRecord, Target]]:
+    """As `changing`, of a target of `to_change`, which is looked up when its host is not as this machine remembers it;
+    the target as it is then. `expect` begins what the change of a host that is so will need."""
+    host = target.host
+    if target.remembered_as:
+        with _locked(host, progress) as provider:
+            provider.expect(host.record)
+            expect(provider, host.record)
+            record = provider.record(host.record.id)
+            if record == host.record:
+                yield provider, _settled(provider, record, progress), target
+                return
+        if record is None:
+            locks.forget(host.record.id)
+        found = targets(target.remembered_as)
+        target = next((one for one in found if one.host.record.id == host.record.id), found[0])
+    with changing(target.host, progress) as (provider, record):
+        yield provider, record, target
+
+
+def to_change(names: Sequence[str]) -> list[Target]:
+    """As `targets`, of hosts that are about to be changed by `changing_target`: this machine's own memory is enough
+    where it has them."""
+    return remembered_targets(names) or targets(names)
+
+
+def warm_up() -> None:
+    """See `Provider.warm_up`."""
     settings = config.load()
     for name in settings.providers:
-        registry.provider(name, settings).expect(None)
-    return targets(names)
+        registry.provider(name, settings).warm_up()
 
 
-def intend(provider: Provider, record: HostRecord, state: HostState, reason: str = "") -> HostRecord:
-    """Writes down that the host is about to leave `state`, before anything is done."""
-    changed = msgspec.structs.replace(
-        record, state=state, reason=reason, held_by=paths.home_id(), changed_at=time.time()
-    )
-    return provider.save(changed)
+def intention(record: HostRecord, state: HostState, reason: str = "") -> HostRecord:
+    """What is to be written down before a host is made to be in `state`."""
+    return msgspec.structs.replace(record, state=state, reason=reason, held_by=paths.home_id(), changed_at=time.time())
 
 
 def for_each(targets: Sequence[Target], function: Callable[[Target], T], *, go_on: bool = True) -> list[Outcome[T]]:

@@ -117,7 +117,7 @@ def _make_one(
     given: _Given | None,
 ) -> AgentView:
     new = msgspec.structs.replace(old, id=ids.new_agent_id(), name=name, created_at=time.time())
-    with making.begun(provider, new, source.options, source.policy, progress) as begun:
+    with making.begun(provider, new, source.options, source.policy, progress, has_room=True) as begun:
         record = provider.adopt(begun, source)
         try:
             host = provider.start(record, progress, snapshot=snapshot, run_agents=False)

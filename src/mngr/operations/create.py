@@ -107,7 +107,6 @@ def create(request: Request, progress: Progress) -> AgentView:
     policy = msgspec.structs.replace(provider.policy(), **request.policy)
     for note in plan.notes:
         progress.log(f"{note}\n")
-    making.make_room(provider, request.name, progress)
     with making.begun(provider, agent, plan.options, policy, progress) as record:
         record = provider.prepare(record, plan, progress)
         try:

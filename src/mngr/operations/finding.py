@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mngr import addresses, config
 from mngr.errors import AgentNotFound, HostUnreachable, MngrError, NotRunning, UsageError
@@ -19,6 +19,8 @@ class Target:
 
     host: Host
     agents: tuple[Agent, ...]
+    remembered_as: tuple[str, ...] = ()
+    """The names it was found by where nobody but this machine was asked: its host may have changed since."""
 
     @property
     def is_whole_host(self) -> bool:
@@ -68,6 +70,16 @@ def targets(names: Iterable[str], *, hosts: Sequence[Host] | None = None, destro
         for host in looked
         if host.record.id in chosen
     ]
+
+
+def remembered_targets(names: Sequence[str]) -> list[Target] | None:
+    """As `targets`, of what this machine remembers; None when that is not enough."""
+    records = [record for provider in config.load().providers for record in copies.read(provider)]
+    try:
+        found = targets(names, hosts=[Host(record=one, state=one.state, reason=one.reason) for one in records])
+    except AgentNotFound:
+        return None
+    return [replace(target, remembered_as=tuple(names)) for target in found]
 
 
 def _matches(name: str, hosts: Sequence[Host]) -> list[tuple[Host, Sequence[Agent]]]:

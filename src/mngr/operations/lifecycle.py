@@ -12,7 +12,7 @@ from mngr.hosts import agents, known, locks, ssh
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentView, Host, HostRecord, HostState, Snapshot, SnapshotKind
 from mngr.operations import snapshots
-from mngr.operations.changing import Outcome, changing, for_each, intend, to_change
+from mngr.operations.changing import Outcome, changing_target, for_each, intention, to_change, warm_up
 from mngr.operations.finding import Target
 from mngr.operations.listing import view
 from mngr.providers.base import Progress, Provider
@@ -56,15 +56,19 @@ def stop(
     """Ends agents. A host whose last running agent is among them ends too and its file system is kept, unless
     `keep_host`; `keep_work` False keeps nothing. What is stopped already stays so."""
 
+    def expect(provider: Provider, record: HostRecord) -> None:
+        if record.state is HostState.RUNNING and not keep_host:
+            provider.expect_save(intention(record, HostState.STOPPING))
+
     def one(target: Target) -> list[AgentView]:
-        with changing(target.host, progress) as (provider, record):
+        with changing_target(target, progress, expect) as (provider, record, target):
             if record.state is not HostState.RUNNING:
                 return [view(_host(provider, record), agent, None) for agent in target.agents]
             if keep_host or _others_run(provider, record, target):
                 for agent in target.agents:
                     agents.stop(_reachable(provider, record), agent)
                 return [view(_host(provider, record), agent, _STOPPED_PROBE) for agent in target.agents]
-            record = intend(provider, record, HostState.STOPPING)
+            record = provider.save(intention(record, HostState.STOPPING))
             record = provider.save(provider.stop(record, progress, keep=keep_work))
             return [view(_host(provider, record), agent, None) for agent in target.agents]
 
@@ -83,10 +87,22 @@ def start(names: Sequence[str], progress: Progress, request: StartRequest) -> li
     """Runs agents again, and their hosts as they were when they ended. What runs already stays as it is."""
 
     def one(target: Target) -> list[AgentView]:
-        with changing(target.host, progress) as (provider, record):
+        with changing_target(target, progress, _expect_start) as (provider, record, target):
             return start_held(provider, record, target.agents, progress, request)
 
+    warm_up()
     return for_each(to_change(names), one)
+
+
+def _expect_start(provider: Provider, record: HostRecord) -> None:
+    if record.state is not HostState.RUNNING:
+        provider.expect_save(_starting(record))
+
+
+def _starting(record: HostRecord) -> HostRecord:
+    """The reason stays: the host's own events are to tell how its last sandbox ended when that could not do so
+    itself."""
+    return intention(record, HostState.STARTING, record.reason)
 
 
 def start_held(
@@ -114,8 +130,7 @@ def _start_host(provider: Provider, record: HostRecord, progress: Progress, requ
         raise MngrError(f"host {record.name} was never made ({record.reason}); remove it: mngr destroy {record.name}")
     snapshot = _snapshot_to_start(record, request.snapshot, progress)
     provider.expect_start(record)
-    # The reason stays: the host's own events are to tell how its last sandbox ended when that could not do so itself.
-    intended = intend(provider, record, HostState.STARTING, record.reason)
+    intended = provider.save(_starting(record))
     try:
         started = provider.start(intended, progress, snapshot=snapshot, run_agents=request.run_agents)
     except BaseException as error:
@@ -146,8 +161,12 @@ def _snapshot_to_start(record: HostRecord, wanted: str, progress: Progress) -> S
 def destroy(names: Sequence[str], progress: Progress, kept: Kept = NOTHING) -> list[Outcome[tuple[Agent, ...]]]:
     """Removes agents; a host goes with its last one: sandbox, snapshots, volume (unless kept), keys and records."""
 
+    def expect(provider: Provider, record: HostRecord) -> None:
+        if kept == NOTHING or record.state is not HostState.RUNNING:
+            provider.expect_save(_destroying(record, kept)[0])
+
     def one(target: Target) -> tuple[Agent, ...]:
-        with changing(target.host, progress) as (provider, record):
+        with changing_target(target, progress, expect) as (provider, record, target):
             gone = {agent.id for agent in target.agents}
             rest = tuple(agent for agent in record.agents if agent.id not in gone)
             if rest:
@@ -162,14 +181,20 @@ def destroy(names: Sequence[str], progress: Progress, kept: Kept = NOTHING) -> l
     return for_each(to_change(names), one)
 
 
+def _destroying(record: HostRecord, kept: Kept) -> tuple[HostRecord, bool, bool]:
+    """What is written down first, and whether snapshots and volume will be kept."""
+    keep_snapshots, keep_volume = kept.snapshots and bool(record.snapshots), kept.volume and record.volume is not None
+    reason = _DESTROYING + (_KEPT_SNAPSHOTS if keep_snapshots else "") + (_KEPT_VOLUME if keep_volume else "")
+    return intention(record, HostState.DESTROYED, reason), keep_snapshots, keep_volume
+
+
 def destroy_held(provider: Provider, record: HostRecord, progress: Progress, kept: Kept = NOTHING) -> None:
     """Removes a host whose lock the caller holds. What was cut off can be done again."""
     if (kept.snapshots or kept.volume) and record.state is HostState.RUNNING:
-        record = intend(provider, record, HostState.STOPPING)
+        record = provider.save(intention(record, HostState.STOPPING))
         record = provider.save(provider.stop(record, progress, keep=kept.snapshots))
-    keep_snapshots, keep_volume = kept.snapshots and bool(record.snapshots), kept.volume and record.volume is not None
-    reason = _DESTROYING + (_KEPT_SNAPSHOTS if keep_snapshots else "") + (_KEPT_VOLUME if keep_volume else "")
-    record = intend(provider, record, HostState.DESTROYED, reason)
+    record, keep_snapshots, keep_volume = _destroying(record, kept)
+    record = provider.save(record)
     provider.destroy(record, progress, keep_snapshots=keep_snapshots, keep_volume=keep_volume)
     locks.forget(record.id)
 

@@ -39,29 +39,38 @@ def make_room(provider: Provider, name: str, progress: Progress, hosts: Sequence
 
 @contextmanager
 def begun(
-    provider: Provider, agent: Agent, options: dict[str, Any], policy: Policy, progress: Progress
+    provider: Provider,
+    agent: Agent,
+    options: dict[str, Any],
+    policy: Policy,
+    progress: Progress,
+    *,
+    has_room: bool = False,
 ) -> Iterator[HostRecord]:
-    """Writes down that a host is being made, and holds its lock. An error or interrupt inside ends what runs of it and
-    leaves a record that says why; a race for the name that was lost leaves nothing."""
+    """Writes down that a host is being made, after `make_room` unless that was done, and holds its lock. An error or
+    interrupt inside ends what runs of it and leaves a record that says why; a race for the name that was lost leaves
+    nothing."""
     host_id = ids.new_host_id()
     volume = provider.new_volume(host_id) if isinstance(provider, SupportsHostVolume) else None
+    record = HostRecord(
+        id=host_id,
+        name=agent.name,
+        provider=provider.name,
+        revision=0,
+        state=HostState.BUILDING,
+        created_at=agent.created_at,
+        changed_at=time.time(),
+        held_by=paths.home_id(),
+        options=options,
+        policy=policy,
+        agents=(agent,),
+        volume=volume,
+    )
+    provider.expect_save(record)
+    if not has_room:
+        make_room(provider, agent.name, progress)
     with locks.held(host_id, lambda: None):
-        record = provider.save_ahead(
-            HostRecord(
-                id=host_id,
-                name=agent.name,
-                provider=provider.name,
-                revision=0,
-                state=HostState.BUILDING,
-                created_at=agent.created_at,
-                changed_at=time.time(),
-                held_by=paths.home_id(),
-                options=options,
-                policy=policy,
-                agents=(agent,),
-                volume=volume,
-            )
-        )
+        record = provider.save_ahead(record)
         try:
             yield record
         except NameTaken:

@@ -11,7 +11,7 @@ import msgspec
 from mngr.errors import NotRunning, SnapshotNotFound, UsageError
 from mngr.hosts import locks
 from mngr.models import Host, HostRecord, HostState, Snapshot, SnapshotKind
-from mngr.operations.changing import Outcome, changing, for_each, to_change
+from mngr.operations.changing import Outcome, changing, changing_target, for_each, to_change, warm_up
 from mngr.operations.finding import Target, all_hosts, targets
 from mngr.providers.base import Progress, Provider, SupportsSnapshots
 
@@ -49,12 +49,17 @@ def create(
     """Takes one snapshot of each host that the names are about. Raises `AgentNotFound`, `NotRunning`, `UsageError`."""
 
     def one(target: Target) -> HostSnapshot:
-        with changing(target.host, progress) as (provider, record):
+        with changing_target(target, progress, _expect) as (provider, record, target):
             record = take_held(provider, record, progress, request)
             host = msgspec.structs.replace(target.host, record=record, state=record.state)
             return HostSnapshot(host, record.snapshots[-1])
 
+    warm_up()
     return for_each(to_change(names), one, go_on=go_on)
+
+
+def _expect(provider: Provider, record: HostRecord) -> None:
+    snapshotting(provider).expect_snapshot(record)
 
 
 def take_held(provider: Provider, record: HostRecord, progress: Progress, request: SnapshotRequest) -> HostRecord:

@@ -65,9 +65,16 @@ class Provider(Protocol):
     def save(self, record: HostRecord) -> HostRecord:
         """Writes the next revision of a record; the record with that revision."""
 
-    def expect(self, record: HostRecord | None) -> None:
-        """Begins what is slow of what the next calls for this host will need, with None for one that is about to be
-        looked up. Need not be called. Raises `ProviderUnavailable`."""
+    def warm_up(self) -> None:
+        """Begins to load what making and starting hosts and taking snapshots need, while others are waited for. Need
+        not be called; a second call does nothing. Raises `ProviderUnavailable`."""
+
+    def expect(self, record: HostRecord) -> None:
+        """Begins to ask what `settle` will need to know. Need not be called."""
+
+    def expect_save(self, record: HostRecord) -> None:
+        """Begins to bring a record to where it will be written, which is as good as certain to be the next that `save`
+        is called with, but for the time of its change. Need not be called; nobody sees a record that was not saved."""
 
     def expect_start(self, record: HostRecord) -> None:
         """Begins to make ready what a host is started with beside its image. The record that says so is written, or
@@ -132,6 +139,9 @@ class Provider(Protocol):
 @runtime_checkable
 class SupportsSnapshots(Protocol):
     """A provider that can keep the file system of a running host."""
+
+    def expect_snapshot(self, record: HostRecord) -> None:
+        """Begins to ask what `snapshot` will need to know. Need not be called."""
 
     def snapshot(self, record: HostRecord, snapshot: Snapshot) -> Snapshot:
         """Takes it: `snapshot` with its id, size and expiry. Raises `ProviderRefused`."""

@@ -5,7 +5,9 @@
 set -u
 
 host_dir=${MNGR_HOST_DIR:-/mngr}
-grace_tenths=50
+# Most end at once, so the first looks follow closely; then ten a second, for five seconds.
+quick_looks=10
+looks=60
 
 # Sets status and session from a line of /proc/PID/stat; a name may hold spaces and brackets.
 parse() {
@@ -52,11 +54,11 @@ for id in "$@"; do
     [ -n "$pane" ] && panes="$panes $pane"
 done
 [ -z "$panes" ] || tell
-waited=0
+looked=0
 for pane in $panes; do
-    while lives "$pane" && [ "$waited" -lt "$grace_tenths" ]; do
-        sleep 0.1
-        waited=$((waited + 1))
+    while lives "$pane" && [ "$looked" -lt "$looks" ]; do
+        if [ "$looked" -lt "$quick_looks" ]; then sleep 0.02; else sleep 0.1; fi
+        looked=$((looked + 1))
         # One that was just being started has begun its command meanwhile.
         tell
     done

@@ -13,6 +13,7 @@ from mngr.providers.modal.storage import Storage
 
 if TYPE_CHECKING:
     from mngr.providers.modal.client import Client
+    from mngr.providers.modal.machines import Machines
     from mngr.providers.modal.records import Records
 
 
@@ -54,9 +55,14 @@ class Account:
 
         return Records(self.name, self._storage)
 
-    def _load_sdk(self) -> None:
-        """Begins to import the SDK, which takes half a second, while others are waited for. A second call does
-        nothing."""
+    @cached_property
+    def _machines(self) -> Machines:
+        from mngr.providers.modal.machines import Machines
+
+        return Machines(self._storage)
+
+    def warm_up(self) -> None:
+        """Begins to import the SDK, which takes half a second. See `Provider`."""
         if self._loading:
             return
         self._loading = True

@@ -31,7 +31,7 @@ from mngr.errors import (
 )
 from mngr.models import Endpoint
 from mngr.providers.modal import access, dockerfiles, handles
-from mngr.providers.modal.requests import Ending, ImageRequest, SandboxRequest
+from mngr.providers.modal.requests import Ending, ImageRequest, RouterAccess, SandboxRequest
 from mngr.providers.modal.sdk_errors import translated
 from mngr.providers.modal.volume_client import VolumeClient
 
@@ -313,10 +313,10 @@ class Client(VolumeClient):
             image: Any = handles.sandbox(sandbox_id)._experimental_get_exit_snapshot()
             return str(image.object_id)
 
-    def snapshot(self, sandbox_id: str, ttl_s: int | None) -> str:
+    def snapshot(self, sandbox_id: str, ttl_s: int | None, access: RouterAccess | None = None) -> str:
         """An image of a running sandbox's file system, kept for `ttl_s` seconds, with None until it is deleted."""
         with translated():
-            image = handles.sandbox(sandbox_id).snapshot_filesystem(timeout=_READY_S, ttl=ttl_s)
+            image = handles.sandbox(sandbox_id, access).snapshot_filesystem(timeout=_READY_S, ttl=ttl_s)
             return str(image.object_id)
 
     def name_image(self, image_id: str, name: str) -> None:

@@ -7,6 +7,7 @@ Only `client` imports this.
 from __future__ import annotations
 
 import base64
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,12 +16,23 @@ import modal
 from modal._utils.async_utils import synchronize_api, synchronizer
 from modal_proto import api_pb2
 
+from mngr.providers.modal.requests import RouterAccess
+
 T = TypeVar("T")
 _MOVED = (AttributeError, TypeError, ImportError)
 
 
-def sandbox(sandbox_id: str) -> modal.Sandbox:
-    return _made(modal.Sandbox, sandbox_id, None, lambda: modal.Sandbox.from_id(sandbox_id))
+def sandbox(sandbox_id: str, access: RouterAccess | None = None) -> modal.Sandbox:
+    """`access` spares the SDK from asking for it."""
+    made = _made(modal.Sandbox, sandbox_id, None, lambda: modal.Sandbox.from_id(sandbox_id))
+    if access is not None:
+        with contextlib.suppress(*_MOVED):
+            inner: Any = synchronizer._translate_in(made)  # type: ignore[no-untyped-call]
+            # Only where the SDK has such fields: a V2 sandbox's (`modal.sandbox._impl_v2`).
+            if not inner._impl._task_id and inner._impl._init_command_router_access is None:
+                given = api_pb2.CommandRouterAccess(url=access.url, jwt=access.jwt)
+                inner._impl._task_id, inner._impl._init_command_router_access = access.task_id, given
+    return made
 
 
 def image(image_id: str) -> modal.Image:

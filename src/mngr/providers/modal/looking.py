@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from mngr.hosts import known
 from mngr.models import Endpoint, Host, HostRecord, HostState
-from mngr.providers.modal import endings
+from mngr.providers.modal import endings, sandbox_wire
 from mngr.providers.modal.wire import Gone
 
 if TYPE_CHECKING:
     from mngr.providers.modal.requests import Ending
-    from mngr.providers.modal.wire import Listed, Wire
+    from mngr.providers.modal.sandbox_wire import Listed
+    from mngr.providers.modal.wire import Wire
 
 # Sandboxes that the newest page of the list does not have are asked one by one, up to so many.
 _SINGLY = 16
@@ -20,13 +21,13 @@ _SINGLY = 16
 
 def hosts(wire: Wire, read: Callable[[], Sequence[HostRecord]]) -> list[Host]:
     """The hosts of the records that `read` gives. Raises `WireFailed`."""
-    first = wire.begin(wire.sandboxes())
+    first = wire.begin(sandbox_wire.page(wire))
     records = read()
     listed = {one.id: one for one in first.result()}
     ends = {record.id: known.end(record) for record in records if record.state is HostState.RUNNING}
     missing = {record.sandbox_id for record in records if record.id in ends and not ends[record.id]} - listed.keys()
     if len(missing) > _SINGLY and listed:
-        listed = wire.begin(wire.running(listed.keys() | missing)).result()
+        listed = wire.begin(sandbox_wire.running(wire, listed.keys() | missing)).result()
         missing -= listed.keys()
     # The list may be old, so that a sandbox is missing from it proves nothing.
     asked = {sandbox_id: wire.begin(_state(wire, sandbox_id)) for sandbox_id in missing}
@@ -45,8 +46,8 @@ def hosts(wire: Wire, read: Callable[[], Sequence[HostRecord]]) -> list[Host]:
 async def _state(wire: Wire, sandbox_id: str) -> tuple[bool, Ending | None, Endpoint | None]:
     """Whether there is such a sandbox, how it ended, and where it answers when it has not."""
     try:
-        ending = await wire.ending(sandbox_id)
-        return True, ending, await wire.tunnel(sandbox_id) if ending is None else None
+        ending = await sandbox_wire.ending(wire, sandbox_id)
+        return True, ending, await sandbox_wire.tunnel(wire, sandbox_id) if ending is None else None
     except Gone:
         return False, None, None
 

@@ -6,13 +6,12 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from mngr import paths
-from mngr.config import ModalSettings
 from mngr.errors import (
     ExitSnapshotsRefused,
     MngrError,
@@ -30,7 +29,7 @@ from mngr.providers.modal.sandboxes import TAG
 from mngr.providers.modal.volumes import HostVolumes
 
 if TYPE_CHECKING:
-    from mngr.providers.modal.requests import Ending, SandboxRequest
+    from mngr.providers.modal.requests import SandboxRequest
 
 T = TypeVar("T")
 _SSH_S = 60.0
@@ -40,18 +39,19 @@ _AT_ONCE = 8
 class ModalProvider(HostVolumes):
     """One Modal account. See `Provider` for what each method promises."""
 
-    def __init__(self, name: str, settings: ModalSettings) -> None:
-        super().__init__(name, settings)
-        self._expected: dict[str, Future[Ending | None]] = {}
+    def expect(self, record: HostRecord) -> None:
+        if record.state is HostState.RUNNING:
+            self._machines.expect_ending(record.sandbox_id)
 
-    def expect(self, record: HostRecord | None) -> None:
-        self._load_sdk()
-        wire = self._storage.wire
-        if wire is not None and record is not None and record.state is HostState.RUNNING:
-            self._expected[record.sandbox_id] = wire.begin(wire.ending(record.sandbox_id))
+    def expect_save(self, record: HostRecord) -> None:
+        self._records.stage_ahead(record)
+
+    def expect_snapshot(self, record: HostRecord) -> None:
+        if record.state is HostState.RUNNING:
+            self._machines.expect_snapshot(record.sandbox_id)
 
     def plan(self, words: tuple[str, ...]) -> HostPlan:
-        self._load_sdk()
+        self.warm_up()
         from mngr.providers.modal import build_args
 
         plan = build_args.plan(words, self._settings)
@@ -109,7 +109,7 @@ class ModalProvider(HostVolumes):
 
     def _ended(self, record: HostRecord) -> tuple[HostState, str]:
         try:
-            ending = self._client.ending(record.sandbox_id)
+            ending = self._machines.ending(record.sandbox_id)
         except ProviderNotFound:
             return HostState.CRASHED, "the sandbox is gone"
         # One that runs and has no tunnel is about to begin or to end.
@@ -119,9 +119,7 @@ class ModalProvider(HostVolumes):
         tags = {TAG: record.id}
         if not record.sandbox_id:
             return None
-        return self._storage.ask(
-            lambda wire: wire.ended_at(record.sandbox_id, tags), lambda client: client.ended_at(record.sandbox_id, tags)
-        )
+        return self._machines.ended_at(record.sandbox_id, tags)
 
     def save(self, record: HostRecord) -> HostRecord:
         return self._records.write(record)
@@ -130,21 +128,12 @@ class ModalProvider(HostVolumes):
         return self._records.write_ahead(record)
 
     def settle(self, record: HostRecord, progress: Progress) -> HostRecord:
-        if record.state is HostState.RUNNING and self._still_runs(record.sandbox_id):
+        if record.state is HostState.RUNNING and self._machines.still_runs(record.sandbox_id):
             return record
-        settled = settling.settle(self._client, record)
+        settled = settling.settle(self._machines, record)
         if settled is not record and len(settled.snapshots) > len(record.snapshots):
             progress("keeping what its sandbox left")
         return settled
-
-    def _still_runs(self, sandbox_id: str) -> bool:
-        """Whether what was asked ahead says so; False when it says anything else."""
-        asked = self._expected.pop(sandbox_id, None)
-        try:
-            return asked is not None and asked.result() is None
-        except Exception:
-            # Whatever it was, the SDK is asked next, and has the words for it.
-            return False
 
     def prepare(self, record: HostRecord, plan: HostPlan, progress: Progress) -> HostRecord:
         options = msgspec.convert(record.options, Options)
@@ -226,13 +215,12 @@ class ModalProvider(HostVolumes):
             progress("waiting for SSH")
             ssh.wait_until_ready(known.target(running, address), timeout_s=_SSH_S)
         except BaseException:
-            self._client.terminate(sandbox_id)
+            self._machines.terminate(sandbox_id)
             raise
         known.remember(running, address)
         return Host(record=running, state=HostState.RUNNING, endpoint=address)
 
     def stop(self, record: HostRecord, progress: Progress, *, keep: bool = True) -> HostRecord:
-        # The SDK may still be on its way; the host is told without it.
         size = None
         address = known.endpoint(record) or self._client.endpoint(record.sandbox_id)
         stopped = msgspec.structs.replace(record, state=HostState.STOPPED, reason="stopped by user", held_by="")
@@ -249,9 +237,9 @@ class ModalProvider(HostVolumes):
                 if not record.exit_snapshots and keep:
                     taken = self.snapshot(record, Snapshot(id="", kind=SnapshotKind.EXIT, created_at=0.0))
                     stopped = msgspec.structs.replace(stopped, snapshots=(*stopped.snapshots, taken))
-                self._client.terminate(record.sandbox_id)
+                self._machines.terminate(record.sandbox_id)
         if not record.exit_snapshots or not keep:
-            self._client.wait_ended(record.sandbox_id)
+            self._machines.wait_ended(record.sandbox_id)
         known.forget(record)
         if not keep:
             left = self._left_by(record)
@@ -261,14 +249,14 @@ class ModalProvider(HostVolumes):
         progress("keeping its file system")
         if not record.exit_snapshots:
             return stopped
-        return settling.with_exit_snapshot(self._client, stopped, size, ahead=self._records.stage_ahead)
+        return settling.with_exit_snapshot(self._machines, stopped, size, ahead=self._records.stage_ahead)
 
     def snapshot(self, record: HostRecord, snapshot: Snapshot) -> Snapshot:
         ttl_s = policy.ttl_s(self._settings)
         self._on_host(record, host_dir.keep)
         with ThreadPoolExecutor(1) as pool:
             size = pool.submit(self._on_host, record, agents.disk_bytes)
-            snapshot_id = self._client.snapshot(record.sandbox_id, ttl_s)
+            snapshot_id = self._machines.snapshot(record.sandbox_id, ttl_s)
         now = time.time()
         about = {"id": snapshot_id, "kind": snapshot.kind.value, "name": snapshot.name}
         # Whoever saves the record does not wait for it; the end of the process does.
@@ -294,18 +282,18 @@ class ModalProvider(HostVolumes):
             return None
 
     def delete_snapshot(self, snapshot_id: str) -> None:
-        self._client.delete_image(snapshot_id)
+        self._machines.delete_image(snapshot_id)
 
     def abandon(self, record: HostRecord) -> None:
         sandbox_id = self._sandbox_of(record)
         if sandbox_id:
-            self._client.terminate(sandbox_id)
+            self._machines.terminate(sandbox_id)
         known.forget(record)
 
     def _sandbox_of(self, record: HostRecord) -> str | None:
         """The host's sandbox, also when its creation was cut off before its id was written down. Another host's of the
         same name, which won a race for it, is not meant."""
-        return record.sandbox_id or self._client.sandbox_named(record.name, {TAG: record.id})
+        return record.sandbox_id or self._machines.sandbox_named(record.name, {TAG: record.id})
 
     def destroy(
         self, record: HostRecord, progress: Progress, *, keep_snapshots: bool = False, keep_volume: bool = False
@@ -314,7 +302,7 @@ class ModalProvider(HostVolumes):
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             done = [pool.submit(self._storage.remove_files, logs, recursive=True)]
             if not keep_snapshots:
-                done += [pool.submit(self._client.delete_image, snapshot.id) for snapshot in record.snapshots]
+                done += [pool.submit(self._machines.delete_image, snapshot.id) for snapshot in record.snapshots]
                 done.append(pool.submit(self._drop_secret, record))
                 left = self._end_for_good(record, progress)
                 if left:
@@ -339,20 +327,20 @@ class ModalProvider(HostVolumes):
         if not sandbox_id:
             return ""
         progress("ending the sandbox")
-        self._client.terminate(sandbox_id)
+        self._machines.terminate(sandbox_id)
         return self._left_by(msgspec.structs.replace(record, sandbox_id=sandbox_id))
 
     def _left_by(self, record: HostRecord) -> str:
         """Waits for the end of a sandbox: the image that it left, empty for none and for a snapshot that is known."""
         with contextlib.suppress(ProviderNotFound, NoExitSnapshot, ProviderRefused):
-            image_id = self._client.exit_snapshot(record.sandbox_id)
+            image_id = self._machines.exit_snapshot(record.sandbox_id)
             if image_id not in [snapshot.id for snapshot in record.snapshots]:
                 return image_id
         return ""
 
     def _drop_image(self, image_id: str) -> None:
         with contextlib.suppress(ProviderRefused):
-            self._client.delete_image(image_id)
+            self._machines.delete_image(image_id)
 
     def _drop_secret(self, record: HostRecord) -> None:
         """Deletes the values of the host's ``env`` arguments, unless a host that was cloned from it needs them."""

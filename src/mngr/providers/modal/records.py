@@ -67,14 +67,11 @@ class Records:
     def write(self, record: HostRecord) -> HostRecord:
         """Writes the next revision and removes the one before; the record with its revision."""
         self.wait(record.id)
-        ahead, commit = self._staged.pop(record.id, (None, None))
-        if commit is None or ahead != record:
-            commit = self._stage(record)
-        return commit()
+        return self._take_staged(record)[1]()
 
     def write_ahead(self, record: HostRecord) -> HostRecord:
         """As `write`, but returns before it is done: `wait` raises what went wrong."""
-        commit = self._stage(record)
+        record, commit = self._take_staged(record)
         pool = ThreadPoolExecutor(1)
         self._writing[record.id] = pool.submit(commit)
         pool.shutdown(wait=False)
@@ -92,8 +89,16 @@ class Records:
                     self._writing.pop(host_id, None)
 
     def stage_ahead(self, record: HostRecord) -> None:
-        """Brings a revision to the server that is likely to be the next; one that is not costs nothing."""
+        """Brings a revision to the server that is likely to be the next, and then has the time of its making from here;
+        one that is not costs nothing."""
         self._staged[record.id] = (record, self._stage(record))
+
+    def _take_staged(self, record: HostRecord) -> tuple[HostRecord, Callable[[], HostRecord]]:
+        """What was staged ahead when it is this record, else the record, staged now."""
+        ahead, commit = self._staged.pop(record.id, (record, None))
+        if commit is not None and ahead == msgspec.structs.replace(record, changed_at=ahead.changed_at):
+            return ahead, commit
+        return record, self._stage(record)
 
     def _stage(self, record: HostRecord) -> Callable[[], HostRecord]:
         """Brings the next revision to the server, where it counts once the result was called, which gives it."""

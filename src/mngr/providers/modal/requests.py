@@ -44,6 +44,15 @@ class SandboxRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RouterAccess:
+    """What it takes to reach a running sandbox's own server, once: its task, where that server is, and a token."""
+
+    task_id: str
+    url: str
+    jwt: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How a sandbox ended: its return code, Modal's word for it in lower case (``timeout``, ``kernel_oom_kill`` …), and
     what Modal says of it."""

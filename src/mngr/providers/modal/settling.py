@@ -16,26 +16,26 @@ from mngr.providers.modal import endings
 from mngr.providers.modal.sandboxes import TAG
 
 if TYPE_CHECKING:
-    from mngr.providers.modal.client import Client
+    from mngr.providers.modal.machines import Machines
 
 
-def settle(client: Client, record: HostRecord) -> HostRecord:
+def settle(machines: Machines, record: HostRecord) -> HostRecord:
     """See `Provider.settle`. Called again after it was cut off, it comes to the same record."""
     if record.state is HostState.BUILDING:
-        return _cut_off_creation(client, record)
+        return _cut_off_creation(machines, record)
     if record.state is HostState.STARTING:
-        return _cut_off_start(client, record)
+        return _cut_off_start(machines, record)
     if record.state is HostState.STOPPING:
-        return _settled(client, msgspec.structs.replace(record, state=HostState.RUNNING, held_by=""))
+        return _settled(machines, msgspec.structs.replace(record, state=HostState.RUNNING, held_by=""))
     if record.state is HostState.RUNNING:
-        return _settled(client, record)
+        return _settled(machines, record)
     return record
 
 
-def _settled(client: Client, record: HostRecord) -> HostRecord:
+def _settled(machines: Machines, record: HostRecord) -> HostRecord:
     """A record that says RUNNING, as it is or with the end of its sandbox in it."""
     try:
-        ending = client.ending(record.sandbox_id)
+        ending = machines.ending(record.sandbox_id)
     except ProviderNotFound:
         known.forget(record)
         return msgspec.structs.replace(record, state=HostState.CRASHED, reason=f"the sandbox is gone{_rest(record)}")
@@ -43,11 +43,11 @@ def _settled(client: Client, record: HostRecord) -> HostRecord:
         return record
     known.forget(record)
     state, reason = endings.verdict(record, ending)
-    return with_exit_snapshot(client, msgspec.structs.replace(record, state=state, reason=reason))
+    return with_exit_snapshot(machines, msgspec.structs.replace(record, state=state, reason=reason))
 
 
 def with_exit_snapshot(
-    client: Client,
+    machines: Machines,
     record: HostRecord,
     size: int | None = None,
     *,
@@ -60,7 +60,7 @@ def with_exit_snapshot(
     if not record.exit_snapshots:
         return msgspec.structs.replace(record, reason=f"{record.reason}; no exit snapshot was to be had{_rest(record)}")
     try:
-        image_id = client.exit_snapshot(record.sandbox_id)
+        image_id = machines.exit_snapshot(record.sandbox_id)
     except (NoExitSnapshot, ProviderNotFound, ProviderRefused) as error:
         reason = f"{record.reason}; its exit snapshot failed: {error}{_rest(record)}"
         return msgspec.structs.replace(record, state=HostState.CRASHED, reason=reason)
@@ -76,7 +76,7 @@ def with_exit_snapshot(
     ahead(kept)
     # Modal does not say how long it keeps an exit snapshot; one with a name is kept as an image of the account.
     with contextlib.suppress(ProviderRefused):
-        client.name_image(image_id, f"mngr-{record.id}:{image_id}")
+        machines.name_image(image_id, f"mngr-{record.id}:{image_id}")
     return kept
 
 
@@ -89,24 +89,24 @@ def _rest(record: HostRecord) -> str:
     return f"; it can come back from snapshot {newest.id}" if newest else "; nothing of its work is left"
 
 
-def _cut_off_creation(client: Client, record: HostRecord) -> HostRecord:
-    sandbox_id = client.sandbox_named(record.name, {TAG: record.id})
+def _cut_off_creation(machines: Machines, record: HostRecord) -> HostRecord:
+    sandbox_id = machines.sandbox_named(record.name, {TAG: record.id})
     if sandbox_id:
-        client.terminate(sandbox_id)
+        machines.terminate(sandbox_id)
     known.forget(record)
     return msgspec.structs.replace(
         record, state=HostState.FAILED, reason="its creation was cut off", sandbox_id="", held_by=""
     )
 
 
-def _cut_off_start(client: Client, record: HostRecord) -> HostRecord:
+def _cut_off_start(machines: Machines, record: HostRecord) -> HostRecord:
     """Its sandbox is found by its name, running or ended; there may be none, or still only the one before."""
-    sandbox_id = client.sandbox_named(record.name, {TAG: record.id}, ended=True)
+    sandbox_id = machines.sandbox_named(record.name, {TAG: record.id}, ended=True)
     if sandbox_id and sandbox_id != record.sandbox_id:
         begun = msgspec.structs.replace(
             record, state=HostState.RUNNING, sandbox_id=sandbox_id, started_at=record.changed_at, held_by="", reason=""
         )
-        return _settled(client, begun)
+        return _settled(machines, begun)
     return msgspec.structs.replace(
         record, state=HostState.STOPPED, reason="its start was cut off", started_from="", held_by=""
     )

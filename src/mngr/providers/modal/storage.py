@@ -30,6 +30,10 @@ class Storage:
         self.wire = self._reach()
         """None where the SDK has to be asked for everything."""
 
+    def sdk(self) -> Client:
+        """The SDK, imported when it is first asked for."""
+        return self._client()
+
     def learn(self) -> Wire | None:
         """The wire, after what it needs was asked of the SDK where nothing is remembered. Raises what the SDK says."""
         if self.wire is None and not self._gave_up:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
+from google.protobuf.empty_pb2 import Empty
 from modal_proto import api_pb2
 
 from mngr.models import HostFile
@@ -81,6 +83,14 @@ async def read(wire: Wire, name: str, path: str, start: int, length: int) -> byt
         raise WireFailed(f"{path} comes in {len(reply.get_urls)} blocks, not in {len(lengths)}")
     wanted = zip(reply.get_urls, lengths, strict=False)
     return b"".join(await asyncio.gather(*(wire.download(url, expected) for url, expected in wanted)))
+
+
+async def delete(wire: Wire, name: str) -> None:
+    """What is gone already is no error."""
+    with contextlib.suppress(Gone):
+        volume = await _find(wire, name)
+        await wire.call("VolumeDelete", api_pb2.VolumeDeleteRequest(volume_id=volume.id), Empty)
+    _forget(wire, name)
 
 
 def _lengths(start: int, length: int) -> list[int]:

@@ -114,4 +114,9 @@ class HostVolumes(Account):
         return found
 
     def delete_volume(self, volume: HostVolume) -> None:
-        self._client.delete_volume(volume.name)
+        async def over(wire: Wire) -> None:
+            from mngr.providers.modal import volume_wire
+
+            await volume_wire.delete(wire, volume.name)
+
+        self._storage.ask(over, lambda client: client.delete_volume(volume.name))

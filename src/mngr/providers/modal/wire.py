@@ -14,9 +14,8 @@ import hashlib
 import threading
 import urllib.parse
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -28,13 +27,10 @@ from grpclib.exceptions import StreamTerminatedError
 from modal_proto import api_pb2
 from modal_version import __version__ as sdk_version  # type: ignore[import-untyped]
 
-from mngr.models import Endpoint
 from mngr.providers.modal import blocks
 from mngr.providers.modal.access import Access
-from mngr.providers.modal.requests import Ending
 
 T = TypeVar("T")
-SSH_PORT = 22
 BLOCK_BYTES = 8 << 20
 """Files of volumes are cut into blocks of this size."""
 _SERVICE = "/modal.client.ModalClient/"
@@ -63,15 +59,6 @@ _KINDS: dict[grpclib.Status, type[Exception]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A sandbox that runs, as the list of them has it; `endpoint` None while it has no tunnel to its sshd."""
-
-    id: str
-    created_at: float
-    endpoint: Endpoint | None
-
-
 @contextlib.contextmanager
 def _failures() -> Iterator[None]:
     try:
@@ -95,6 +82,11 @@ class Wire:
     def environment(self) -> str:
         """The environment that names are looked up in, empty for the account's own."""
         return self._access.account.environment
+
+    @property
+    def app_id(self) -> str:
+        """The app whose sandboxes are ours."""
+        return self._access.app_id
 
     def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Starts something; its result, or `Gone` or `WireFailed`, when it is asked for."""
@@ -238,46 +230,6 @@ class Wire:
         with contextlib.suppress(Gone):
             await self.call("VolumeRemoveFile2", request, Empty)
 
-    async def sandboxes(self, before: float = 0.0) -> list[Listed]:
-        """One page of the app's running sandboxes, the newest first; an empty one is behind the last."""
-        request = api_pb2.SandboxListRequest(app_id=self._access.app_id, before_timestamp=before)
-        reply = await self.call("SandboxListV2", request, api_pb2.SandboxListResponse, token=True)
-        return [Listed(one.id, one.created_at, _ssh(one.tunnels)) for one in reply.sandboxes]
-
-    async def running(self, wanted: Set[str] | None = None) -> dict[str, Listed]:
-        """The running sandboxes of the app by id; no page is read when all that are `wanted` were found."""
-        found: dict[str, Listed] = {}
-        before = 0.0
-        while page := await self.sandboxes(before):
-            found |= {one.id: one for one in page}
-            before = page[-1].created_at
-            if wanted is not None and wanted <= found.keys():
-                break
-        return found
-
-    async def ending(self, sandbox_id: str) -> Ending | None:
-        """How a sandbox ended, None while it runs. Raises `Gone`."""
-        request = api_pb2.SandboxWaitRequest(sandbox_id=sandbox_id, timeout=0)
-        reply = await self.call("SandboxWaitV2", request, api_pb2.SandboxWaitResponse, token=True)
-        result = reply.result
-        if not result.status:
-            return None
-        status = type(result).GenericStatus.Name(result.status).removeprefix("GENERIC_STATUS_").lower()
-        return Ending(returncode(status, result.exitcode), status, result.exception)
-
-    async def ended_at(self, sandbox_id: str, tags: Mapping[str, str]) -> float | None:
-        """When a sandbox ended that carries `tags`; None when it has not, or the list does not say."""
-        wanted = [api_pb2.SandboxTag(tag_name=name, tag_value=value) for name, value in tags.items()]
-        request = api_pb2.SandboxListRequest(app_id=self._access.app_id, include_finished=True, tags=wanted)
-        reply = await self.call("SandboxListV2", request, api_pb2.SandboxListResponse, token=True)
-        return next((one.task_info.finished_at for one in reply.sandboxes if one.id == sandbox_id), 0.0) or None
-
-    async def tunnel(self, sandbox_id: str) -> Endpoint | None:
-        """Where the sshd of a running sandbox answers."""
-        request = api_pb2.SandboxGetTunnelsRequest(sandbox_id=sandbox_id, timeout=1)
-        reply = await self.call("SandboxGetTunnelsV2", request, api_pb2.SandboxGetTunnelsResponse, token=True)
-        return _ssh(reply.tunnels)
-
     async def download(self, url: str, length: int) -> bytes:
         """A block of a file. Zeros at its end may be left out by the server."""
         data = await self._transfer("GET", url, None)
@@ -288,15 +240,3 @@ class Wire:
     async def _transfer(self, method: str, url: str, data: bytes | None) -> bytes:
         with _failures():
             return await asyncio.get_running_loop().run_in_executor(self._readers, blocks.transfer, method, url, data)
-
-
-def returncode(status: str, code: int) -> int:
-    """As the SDK makes it of a result (`modal.sandbox._common._result_returncode`, 1.6)."""
-    return {"timeout": 124, "terminated": 137}.get(status, code)
-
-
-def _ssh(tunnels: Sequence[api_pb2.TunnelData]) -> Endpoint | None:
-    for one in tunnels:
-        if one.container_port == SSH_PORT and one.unencrypted_host:
-            return Endpoint(one.unencrypted_host, one.unencrypted_port)
-    return None
