@@ -16,6 +16,7 @@ from typing import Any
 
 from mngr.hosts import ssh
 from mngr.providers.modal.client import Client
+from mngr.providers.modal.machines import Machines
 from mngr.providers.modal.storage import Storage
 
 number, moment, *arguments = sys.argv[1:]
@@ -46,9 +47,10 @@ def _staged(function: Callable[..., Callable[[], None]]) -> Callable[..., Callab
     return call
 
 
-for name, value in list(vars(Client).items()):
-    if callable(value) and not name.startswith("_"):
-        setattr(Client, name, _deadly(value))
+for kind in (Client, Machines):
+    for name, value in list(vars(kind).items()):
+        if callable(value) and not name.startswith("_"):
+            setattr(kind, name, _deadly(value))
 # Without the SDK the records are read and written here.
 for name in ("list_files", "read_file", "remove_files", "remove_later"):
     setattr(Storage, name, _deadly(getattr(Storage, name)))

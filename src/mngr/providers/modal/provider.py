@@ -131,6 +131,9 @@ class ModalProvider(HostVolumes):
         if record.state is HostState.RUNNING and self._machines.still_runs(record.sandbox_id):
             return record
         settled = settling.settle(self._machines, record)
+        if record.state is HostState.STOPPING and settled.state is HostState.RUNNING:
+            # Whether its host was told before the stop was cut off is not known; telling it again does no harm.
+            return self.stop(settled, progress)
         if settled is not record and len(settled.snapshots) > len(record.snapshots):
             progress("keeping what its sandbox left")
         return settled

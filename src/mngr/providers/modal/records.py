@@ -43,7 +43,7 @@ class Records:
         for path in sorted(self._client.list_files(_FOLDER)):
             newest[path.split("/")[1]] = path
         current = set(newest.values())
-        if current != self._at_hand.keys():
+        if current != self._at_hand.keys() or not current:
             self._forget(current)
         missing = [path for path in newest.values() if path not in self._at_hand and not self._local(path).exists()]
         if missing:
