@@ -6,6 +6,7 @@ changes, what was read once is read from the disk of this machine afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -136,9 +137,9 @@ class Records:
         """A record by its path; None when it was replaced since it was listed and none followed."""
         if path in self._at_hand:
             return self._at_hand[path]
-        local = self._local(path)
-        if local.exists():
-            return RECORDS.decode(local.read_bytes())
+        # Another mngr may remove a copy at any moment.
+        with contextlib.suppress(FileNotFoundError):
+            return RECORDS.decode(self._local(path).read_bytes())
         try:
             data = self._client.read_file(path)
         except ProviderNotFound:
