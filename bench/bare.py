@@ -15,7 +15,9 @@ import modal
 _APP = "bare"
 _SSHD = 'mkdir -p /root/.ssh /run/sshd; echo "$KEY" >/root/.ssh/authorized_keys; chmod 600 /root/.ssh/authorized_keys; '
 _SSHD += "ssh-keygen -A >/dev/null; exec /usr/sbin/sshd -D -o StrictModes=no"
-_OPTIONS = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR")
+# As mngr has it on the way to this machine itself.
+_KEX = "KexAlgorithms=^curve25519-sha256"
+_OPTIONS = (_KEX, "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR")
 
 
 def create(image_id: str, key: Path) -> modal.Sandbox:

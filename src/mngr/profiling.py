@@ -149,6 +149,7 @@ def _watch_imports(account: Account) -> None:
             if depth == 0:
                 account.import_s += time.monotonic() - begun
                 _watch_calls(account)
+                _watch_sessions(account)
 
     builtins.__import__ = counted
 
@@ -163,6 +164,20 @@ def _watch_programs(account: Account) -> None:
             return original(command, *args, **more)
 
     subprocess.run = run  # type: ignore[assignment]
+
+
+def _watch_sessions(account: Account) -> None:
+    """Those over a connection that is open, for which no program is started; once they are imported."""
+    mux: Any = sys.modules.get("mngr.hosts.mux")
+    original = getattr(mux, "run", None)
+    if original is None or hasattr(mux, "_mngr_span"):
+        return
+
+    def run(*args: Any) -> Any:
+        with account.span("ssh", "session"):
+            return original(*args)
+
+    mux.run, mux._mngr_span = run, None
 
 
 def _shown(program: str, words: list[str]) -> str:

@@ -7,11 +7,9 @@ gone; so every sync counts for all.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 _CALLS = ("fsync", "fdatasync", "syncfs", "sync")
@@ -32,8 +30,8 @@ class Syncs:
         """Whether syncs are noticed; not where the kernel has no tracing of calls."""
         return self._pipe >= 0
 
-    def start(self, heard: Callable[[], None]) -> None:
-        """Calls `heard` soon after each sync. Does nothing where the kernel can not tell."""
+    def start(self) -> None:
+        """Begins to notice syncs. Does nothing where the kernel can not tell."""
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._root.is_mount():
             mounted = subprocess.run(["mount", "-t", "tracefs", "tracefs", str(self._root)], capture_output=True)
@@ -42,8 +40,6 @@ class Syncs:
         try:
             self._instance.mkdir(exist_ok=True)
             (self._instance / "buffer_size_kb").write_text(f"{_BUFFER_KIB}")
-            # 0: whoever waits is woken by the first call, and not when the buffer is half full.
-            (self._instance / "buffer_percent").write_text("0")
             for call in _CALLS:
                 event = self._instance / "events" / "syscalls" / f"sys_enter_{call}"
                 (event / "filter").write_text('comm == "sync"')
@@ -51,8 +47,6 @@ class Syncs:
             self._pipe = os.open(self._instance / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             self.stop()
-            return
-        asyncio.get_running_loop().add_reader(self._pipe, heard)
 
     def take(self) -> bool:
         """Whether there was a sync since the last call of this. One that has returned is always known."""
@@ -66,7 +60,6 @@ class Syncs:
     def stop(self) -> None:
         """Ends the tracing. A second call does nothing."""
         if self._pipe >= 0:
-            asyncio.get_running_loop().remove_reader(self._pipe)
             os.close(self._pipe)
             self._pipe = -1
         with contextlib.suppress(OSError):

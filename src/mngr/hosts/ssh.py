@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import socket
@@ -13,11 +14,13 @@ from pathlib import Path
 
 from mngr import resources
 from mngr.errors import HostCommandFailed, HostKeyChanged, HostUnreachable
+from mngr.hosts import mux
 from mngr.models import Endpoint
 
 SSH_FAILED = 255
 _CONNECT_S = 10
 _KEEP_OPEN_S = 120
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _RETRY_S = 0.1
 _PRIME = 2**61 - 1
 # What sshd's own messages say of a line that is bad, as opposed to a command that ended with 255.
@@ -54,7 +57,11 @@ def without_address(target: Target) -> list[str]:
 
 def settings(target: Target) -> dict[str, str]:
     """What makes sure that it is this host that answers, and that we show this host's key and no other."""
+    # OpenSSH's first choice also withstands what may be invented to read today's traffic one day, at ten times the work
+    # (75 ms in OpenSSH 9.2). What never leaves this machine nobody records.
+    local = {"KexAlgorithms": "^curve25519-sha256"} if target.endpoint.address in _LOOPBACK else {}
     return {
+        **local,
         "HostKeyAlias": target.name,
         "IdentityFile": f'"{target.folder / "id"}"',
         "UserKnownHostsFile": f'"{target.folder / "known_hosts"}"',
@@ -104,14 +111,23 @@ def run(
 ) -> Completed:
     """Runs a line on the host. Raises `HostUnreachable`, and `HostCommandFailed` when `what` names it and it fails."""
     try:
-        done = subprocess.run(argv(target, remote=remote), input=stdin or b"", capture_output=True, timeout=timeout_s)
-    except subprocess.TimeoutExpired as error:
+        done = _run(target, remote, stdin or b"", timeout_s)
+    except (TimeoutError, subprocess.TimeoutExpired) as error:
         raise HostUnreachable(target.name, f"no answer within {timeout_s:g} s") from error
-    stderr = done.stderr.decode(errors="replace")
+    except mux.Lost as error:
+        raise HostUnreachable(target.name, "the connection was lost") from error
+    if done.exit_code and what:
+        raise HostCommandFailed(what, done.exit_code, done.stderr.decode(errors="replace"))
+    return done
+
+
+def _run(target: Target, remote: str, stdin: bytes, timeout_s: float) -> Completed:
+    """Over the shared connection when it is open, else by `ssh`, which opens it."""
+    with contextlib.suppress(mux.NotShared):
+        return Completed(*mux.run(_control_path(target), remote, stdin, timeout_s))
+    done = subprocess.run(argv(target, remote=remote), input=stdin, capture_output=True, timeout=timeout_s)
     if done.returncode == SSH_FAILED:
-        raise unreachable(target, stderr)
-    if done.returncode and what:
-        raise HostCommandFailed(what, done.returncode, stderr)
+        raise unreachable(target, done.stderr.decode(errors="replace"))
     return Completed(done.returncode, done.stdout, done.stderr)
 
 

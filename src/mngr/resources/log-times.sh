@@ -26,6 +26,16 @@ note() {
     echo "$1 $((start + $3))" >>"$log.times"
 }
 
+# Whether a log was written since the last round began. Some shells compare whole seconds, so one that is as old counts.
+written() {
+    for log in "$host_dir"/agents/*/output.log "$host_dir"/agents/*/events.jsonl "$host_dir"/events.jsonl \
+        "$host_dir"/logs/*.log; do
+        # shellcheck disable=SC3013 # POSIX has it since 2024; for a shell that has not, all were written
+        [ ! -e "$log" ] || [ "$stamp" -nt "$log" ] 2>/dev/null || return 0
+    done
+    return 1
+}
+
 round() {
     now=$(lengths)
     [ "$now" = "$before" ] && return
@@ -57,8 +67,15 @@ case $1 in
     once) round ;;
     loop)
         seconds=0
+        stamp=/run/mngr/log-times
+        : >"$stamp"
+        round
         while :; do
-            round
+            # Most of the time nothing was, and then no program is started.
+            if written; then
+                : >"$stamp"
+                round
+            fi
             seconds=$((seconds + 1))
             if [ "$seconds" -ge 600 ]; then
                 thin

@@ -16,50 +16,71 @@ shows() { [ -s "$state/screen-$1" ] && printf '%s\n' "$shown" | grep -qE -f "$st
 # Whether anything was shown since the hooks have reported, as it is when a permission is denied.
 answered() { [ "$(stat -c %Y "$state/doing" 2>/dev/null || echo 0)" -lt "$((now - idle - 2))" ]; }
 
-activity() {
+# Sets word to the first line of a file, empty when there is none. Programs are what costs time here, so few are started.
+word_of() {
+    word=''
+    { read -r word <"$1"; } 2>/dev/null
+}
+
+# Sets doing to what the agent's program does.
+look() {
     if [ -e "$state/shell" ]; then
-        shell=$(cat "$state/shell")
-        foreground=$(sed 's/.*) //' "/proc/$shell/stat" 2>/dev/null | cut -d' ' -f6)
-        if [ "$foreground" = "$shell" ]; then echo waiting; else echo working; fi
+        word_of "$state/shell"
+        foreground=$(sed 's/.*) //' "/proc/$word/stat" 2>/dev/null | cut -d' ' -f6)
+        if [ "$foreground" = "$word" ]; then doing=waiting; else doing=working; fi
         return
     fi
-    reported=$(cat "$state/doing" 2>/dev/null)
-    [ -e "$state/screen-busy" ] || [ -n "$reported" ] || { echo -; return; }
-    shown=$(tmux -u capture-pane -p -t "$session" 2>/dev/null | grep -v '^[[:space:]]*$' | tail -n 20)
+    word_of "$state/doing"
+    reported=$word
+    if [ ! -e "$state/screen-busy" ] && [ -z "$reported" ]; then
+        doing=-
+        return
+    fi
+    shown=$(tmux -u capture-pane -p -t "=mngr-$name:" 2>/dev/null | grep -v '^[[:space:]]*$' | tail -n 20)
     if [ -z "$shown" ]; then
         # It is about to begin, whatever a hook has said: what is typed now would be lost.
-        echo working
+        doing=working
     elif shows blocked; then
-        echo blocked
+        doing=blocked
     elif shows busy; then
-        echo working
+        doing=working
     elif [ "$reported" = blocked ] && ! { shows ready && answered; }; then
-        echo blocked
+        doing=blocked
     elif [ "$reported" = waiting ] || [ "$reported" = blocked ]; then
-        echo waiting
+        doing=waiting
     elif [ -n "$reported" ] && ! shows ready; then
-        echo "$reported"
+        doing=$reported
     elif [ -z "$reported" ] && shows ready; then
-        echo waiting
+        doing=waiting
     elif [ "$idle" -ge "$quiet_s" ]; then
-        echo waiting
+        doing=waiting
     else
-        echo working
+        doing=working
     fi
 }
 
+newline='
+'
+panes=$newline$(tmux list-panes -a -F '#{session_name} #{pane_dead} #{window_activity}' 2>/dev/null)$newline
 for state in "$host_dir"/agents/*/; do
     [ -e "$state/name" ] || continue
-    id=$(basename "$state")
+    id=${state%/}
+    id=${id##*/}
     case " $* " in *" $id "*) ;; *) [ $# -eq 0 ] || continue ;; esac
-    session="=mngr-$(cat "$state/name"):"
-    pane=$(tmux list-panes -t "$session" -F '#{pane_dead} #{window_activity}' 2>/dev/null | head -n 1)
+    word_of "$state/name"
+    name=$word
+    # The first pane of its session is the one that it was started in.
+    pane=${panes#*"${newline}mngr-$name "}
+    [ "$pane" != "$panes" ] || pane=''
+    pane=${pane%%"$newline"*}
     if [ "${pane%% *}" = 0 ]; then
         idle=$((now - ${pane#* }))
         [ "$idle" -ge 0 ] || idle=0
-        echo "$id 1 - - $(activity) $idle"
+        look
+        echo "$id 1 - - $doing $idle"
     else
         if [ -e "$state/out_of_memory" ]; then why=oom; else why=-; fi
-        echo "$id 0 $(cat "$state/exit_code" 2>/dev/null || echo -) $why - -"
+        word_of "$state/exit_code"
+        echo "$id 0 ${word:--} $why - -"
     fi
 done

@@ -75,7 +75,7 @@ sshd=$(command -v sshd || echo /usr/sbin/sshd)
 sed -i 's|^root:[!*][!*]*:|root:x-no-password:|' /etc/shadow 2>/dev/null || true
 
 control="$run_dir/control"
-rm -f "$control"
+rm -f "$control" "$run_dir"/kept.*
 mkfifo -m 600 "$control"
 
 (umask 022 && exec "$sshd" -D -e -f "$run_dir/sshd_config") 2>&1 | sh "$here/log-writer.sh" "$host_dir/logs/sshd.log" &

@@ -36,12 +36,24 @@ transcripts() {
     done
 }
 
+# Copies what an agent needs to be started to the host's own disk, unless nothing of it was written since the last time.
+keep() {
+    if [ -d "$kept" ] && [ -e /run/mngr/kept.newest ] &&
+        changed=$(find "$host_dir/agents" -newer /run/mngr/kept.newest ! -name 'output.log*' ! -name 'events.jsonl*' \
+            ! -name transcript.jsonl -print 2>/dev/null) && [ -z "$changed" ]; then
+        return
+    fi
+    mkdir -p "$kept"
+    : >/run/mngr/kept.next
+    rsync -a --delete --exclude 'output.log*' --exclude 'events.jsonl*' --exclude transcript.jsonl \
+        "$host_dir/agents/" "$kept/" && mv /run/mngr/kept.next /run/mngr/kept.newest
+}
+
 once() {
     transcripts
     printf '{"time":%s,"boot":"%s","ended":%s,"agents":{%s}}\n' "$(date +%s)" "$(cat /run/mngr/boot)" "$1" "$(agents)" \
         >"$host_dir/.status.$$" && mv "$host_dir/.status.$$" "$host_dir/status.json"
-    mkdir -p "$kept"
-    rsync -a --delete --exclude 'output.log*' --exclude 'events.jsonl*' --exclude transcript.jsonl "$host_dir/agents/" "$kept/"
+    keep
     # On a volume of version 2 this commits it (https://modal.com/docs/guide/volumes).
     sync "$host_dir"
 }

@@ -7,6 +7,7 @@ host_dir=${MNGR_HOST_DIR:-/mngr}
 run_dir=/run/mngr
 booted=$(date +%s)
 agents_seen=$booted
+looked=0
 idle_mode='' idle_timeout=0 agents_gone=0 deadline=0
 
 newest=0
@@ -111,6 +112,11 @@ while :; do
         order gone
         exit 0
     fi
+    # Ten looks in the time that it may be idle are enough, and one in fifteen seconds.
+    every=$((idle_timeout / 10))
+    [ "$every" -lt 15 ] || every=15
+    [ $((now - looked)) -ge "$every" ] || [ $((now - newest)) -ge "$idle_timeout" ] || continue
+    looked=$now
     look "$now"
     if [ $((now - newest)) -ge "$idle_timeout" ]; then
         order idle

@@ -8,7 +8,6 @@ they start or reload. All of it survives a restart of the server.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import sys
@@ -50,7 +49,9 @@ CREATE TABLE IF NOT EXISTS volume_marks (
 class View:
     """One volume in one sandbox. `target` is its mount point there, `key` the name of its mount here.
 
-    `wanted` is set when a commit must happen before anybody looks; `next_at` is when it is due anyway (monotonic).
+    `wanted` is set when a commit must happen before anybody looks; `next_at` is when it is due anyway (monotonic). A
+    commit that nobody looks at can wait until then: with many sandboxes that all call `sync`, of which each counts for
+    all, committing at once would never come to an end.
     """
 
     key: str
@@ -78,7 +79,6 @@ class Views:
         self._layers = layers
         self._syncs = syncs
         self._version_of = version_of
-        self._heard = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         store.ensure(_SCHEMA)
         self._views = {view.key: view for view in map(_view, store.all("SELECT * FROM volume_views"))}
@@ -87,17 +87,21 @@ class Views:
         """Begins to commit. Views of sandboxes that are none of `sandbox_ids` any more are let go."""
         for sandbox_id in {view.sandbox_id for view in self._views.values()} - sandbox_ids:
             await self.release(sandbox_id)
-        self._syncs.start(self._heard.set)
+        self._syncs.start()
         if not self._syncs.available:
             log.warning("this kernel does not tell of `sync`: version 2 volumes are committed whenever they are read")
         self._task = asyncio.create_task(self._keep_committing())
 
     async def stop(self) -> None:
-        """Ends committing until the next start, once what was begun is done. Sandboxes keep their views."""
+        """Ends committing until the next start, once what was begun is done and what was synced is committed. Sandboxes
+        keep their views."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        self._note_syncs()
+        for view in [view for view in self._views.values() if view.wanted]:
+            await self._commit(view)
         await self._committed.finish()
         self._syncs.stop()
 
@@ -173,12 +177,9 @@ class Views:
 
     async def _keep_committing(self) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._heard.wait(), _TICK_S)
-            self._heard.clear()
-            self._note_syncs()
+            await asyncio.sleep(_TICK_S)
             for view in list(self._views.values()):
-                if view.wanted or time.monotonic() >= view.next_at:
+                if time.monotonic() >= view.next_at:
                     await self._commit(view)
 
     async def _commit(self, view: View) -> None:
