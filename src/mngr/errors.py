@@ -149,7 +149,8 @@ class TimedOut(MngrError):
 
 class HostUnreachable(MngrError):
     def __init__(self, host: str, reason: str) -> None:
-        super().__init__(f"host {host} can not be reached over SSH: {reason.strip() or 'no reason given'}")
+        self.reason = reason.strip() or "no reason given"
+        super().__init__(f"host {host} can not be reached over SSH: {self.reason}")
 
 
 class HostKeyChanged(HostUnreachable):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mngr.errors import MngrError
+from mngr.errors import HostUnreachable, MngrError
 from mngr.hosts import agents, known
 from mngr.hosts.agents import AgentProbe
 from mngr.models import Agent, AgentState, AgentView, Host, HostState
@@ -33,6 +33,10 @@ def listing() -> Listing:
             return {}
         try:
             return agents.probe(known.target(host.record, host.endpoint), timeout_s=PROBE_S)
+        except HostUnreachable as error:
+            # By the name that a person knows it by.
+            errors.append(str(HostUnreachable(host.record.name, error.reason)))
+            return {}
         except MngrError as error:
             errors.append(str(error))
             return {}
