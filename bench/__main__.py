@@ -20,7 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measures mngr beside the SDK alone, on localmodal.")
     parser.add_argument("--only", action="append", metavar="ROW", choices=[row.key for row in ROWS], help="Repeatable.")
     parser.add_argument("--runs", type=int, default=5, help="Runs of each; the table has the median.")
-    parser.add_argument("--running", type=int, default=20, help="Running hosts in the row list-many.")
+    parser.add_argument("--running", type=int, default=100, help="Running hosts in the row list-many.")
     parser.add_argument("--stopped", type=int, default=400, help="Stopped hosts in the row list-many.")
     parser.add_argument("--many", type=int, default=20, help="Hosts made at once in the row many.")
     parser.add_argument("--most", type=int, default=1000, help="The most stopped hosts in the row growth.")
