@@ -75,6 +75,8 @@ def targets(names: Iterable[str], *, hosts: Sequence[Host] | None = None, destro
 def remembered_targets(names: Sequence[str]) -> list[Target] | None:
     """As `targets`, of what this machine remembers; None when that is not enough."""
     records = [record for provider in config.load().providers for record in copies.read(provider)]
+    # The oldest first, as a provider has them.
+    records.sort(key=lambda record: record.created_at)
     try:
         found = targets(names, hosts=[Host(record=one, state=one.state, reason=one.reason) for one in records])
     except AgentNotFound:
