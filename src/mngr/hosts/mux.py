@@ -68,6 +68,7 @@ def run(path: Path, line: str, stdin: bytes, timeout_s: float) -> Ended:
 
 def _ask(master: socket.socket, path: Path, line: str, ends: list[int], deadline: float) -> None:
     """Opens a session for the line with our pipes."""
+    asked = False
     try:
         master.settimeout(max(0.001, deadline - time.monotonic()))
         master.connect(str(path))
@@ -79,13 +80,14 @@ def _ask(master: socket.socket, path: Path, line: str, ends: list[int], deadline
         master.sendall(_message(_NEW_SESSION, 0, "", *plain, "", line))
         for end in ends:
             socket.send_fds(master, [b"\0"], [end])
+        asked = True
         kind, _rest = _receive(master)
-        if kind != _OPENED:
-            raise NotShared
     except TimeoutError:
         raise
     except (OSError, struct.error) as error:
-        raise NotShared from error
+        raise (Lost if asked else NotShared) from error
+    if kind != _OPENED:
+        raise NotShared
 
 
 class _Session:
@@ -169,7 +171,7 @@ def _exactly(master: socket.socket, count: int) -> bytes:
     while len(data) < count:
         more = master.recv(count - len(data))
         if not more:
-            raise NotShared
+            raise ConnectionResetError
         data += more
     return data
 
