@@ -131,5 +131,4 @@ def _rest(found: Found, source: str, reached: _Reached) -> Iterator[Piece]:
         place += len(piece)
         yield source, piece
     if before.place is None or place > before.place:
-        status = files.status()
-        reached.at(status.boot if status else before.boot, place)
+        reached.at(stream.boot() or before.boot, place)

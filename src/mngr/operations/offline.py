@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -28,10 +28,12 @@ class Status(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a log holds from `place` on, in pieces."""
+    """What a log holds from `place` on, in pieces. `boot` looks up in which its end was reached, empty for a log that
+    has none noted."""
 
     place: int
     pieces: Iterator[bytes]
+    boot: Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class HostFiles:
         """What a log holds from `where` on; nothing when it was never written."""
         log = _Log(self, path)
         start = log.place(where)
-        return Committed(start, log.read(start))
+        return Committed(start, log.read(start), log.boot)
 
 
 def files_of(host: Host) -> HostFiles:
@@ -153,6 +155,11 @@ class _Log:
             if float(time_) <= moment or int(place) < at:
                 at = int(place)
         return at
+
+    def boot(self) -> str:
+        """The boot in which the end was reached. What else was committed may be of an earlier moment, or a later."""
+        began = [name for name, place in self._pairs("boots") if int(place) <= self._end]
+        return began[-1] if began else ""
 
     def _reached(self, boot: str, place: int) -> int:
         """What a boot wrote after its last commit was lost with it, and others wrote at the same places since."""
