@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,6 +144,14 @@ def user(localmodal_server: LocalModalServer, tmp_path: Path) -> Iterator[User]:
     yield someone
     for name in someone.listed():
         someone.mngr("destroy", name, "--force")
+
+
+def until(condition: Callable[[], object], *, within_s: float = 60) -> None:
+    """Waits for what happens when nobody waits for it."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @dataclass

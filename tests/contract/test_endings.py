@@ -16,7 +16,7 @@ import pytest
 from google.protobuf.message import Message
 from modal_proto import api_pb2
 
-from tests.conftest import LocalModalServer
+from tests.conftest import LocalModalServer, until
 
 OPTIONS = {"enable_exit_snapshot": True}
 WRITE = "echo work >/work; sync; "
@@ -163,11 +163,3 @@ def test_a_snapshot_that_expires(app: modal.App, image: modal.Image, localmodal_
     modal.experimental.image_delete(later.object_id)
     until(lambda: set(layers.iterdir()) <= before)
     sandbox.terminate()
-
-
-def until(condition: Callable[[], bool], *, within_s: float = 60) -> None:
-    """Waits for what the server does when nobody waits for it."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

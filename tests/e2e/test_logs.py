@@ -8,23 +8,16 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.conftest import BIN, User, clean_env
+from tests.conftest import BIN, User, clean_env, until
 
 COUNTER = (
     'stty -echo; echo "first of all"; n=0; while sleep 0.05; do n=$((n+1)); printf "\\033[32mline\\033[0m $n\\n"; done'
 )
-
-
-def until(condition: Callable[[], object], *, within_s: float = 60) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @dataclass

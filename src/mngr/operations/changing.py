@@ -71,13 +71,9 @@ def _settled(provider: Provider, record: HostRecord, progress: Progress) -> Host
     return record if settled is record else provider.save(settled)
 
 
-def _nothing(_provider: Provider, _record: HostRecord) -> None:
-    pass
-
-
 @contextmanager
 def changing_target(
-    target: Target, progress: Progress, expect: Callable[[Provider, HostRecord], None] = _nothing
+    target: Target, progress: Progress, expect: Callable[[Provider, HostRecord], None] | None = None
 ) -> Iterator[tuple[Provider, HostRecord, Target]]:
     """As `changing`, of a target of `to_change`, which is looked up when its host is not as this machine remembers it;
     the target as it is then. `expect` begins what the change of a host that is so will need."""
@@ -85,7 +81,8 @@ def changing_target(
     if target.remembered_as:
         with _locked(host, progress) as provider:
             provider.expect(host.record)
-            expect(provider, host.record)
+            if expect is not None:
+                expect(provider, host.record)
             record = provider.record(host.record.id)
             if record == host.record:
                 yield provider, _settled(provider, record, progress), target

@@ -44,9 +44,11 @@ keep() {
         return
     fi
     mkdir -p "$kept"
-    : >/run/mngr/kept.next
+    # Some programs compare whole seconds, so what is as old as the stamp must be newer than it.
+    next=/run/mngr/kept.next.$$
+    touch -d "@$(($(date +%s) - 2))" "$next" 2>/dev/null || rm -f "$next"
     rsync -a --delete --exclude 'output.log*' --exclude 'events.jsonl*' --exclude transcript.jsonl \
-        "$host_dir/agents/" "$kept/" && mv /run/mngr/kept.next /run/mngr/kept.newest
+        "$host_dir/agents/" "$kept/" && mv "$next" /run/mngr/kept.newest 2>/dev/null
 }
 
 once() {

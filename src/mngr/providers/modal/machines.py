@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mngr.errors import ProviderNotFound
 from mngr.providers.modal import sandbox_wire
-from mngr.providers.modal.wire import Gone
+from mngr.providers.modal.wire import Gone, WireFailed
 
 if TYPE_CHECKING:
     from mngr.providers.modal.client import Client
@@ -83,8 +83,8 @@ class Machines:
         asked = self._endings.pop(sandbox_id, None)
         try:
             return asked is not None and asked.result() is None
-        except Exception:
-            # Whatever it was, it is asked again, by who has the words for it.
+        except (Gone, WireFailed):
+            # It is asked again, by who has the words for it.
             return False
 
     def expect_snapshot(self, sandbox_id: str) -> None:
@@ -97,7 +97,7 @@ class Machines:
         asked = self._accesses.pop(sandbox_id, None)
         try:
             access = None if asked is None else asked.result()
-        except Exception:
+        except (Gone, WireFailed):
             # The SDK asks for it itself, and has the words for what is wrong.
             access = None
         return self._storage.sdk().snapshot(sandbox_id, ttl_s, access)
