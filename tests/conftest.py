@@ -84,6 +84,8 @@ class User:
         )
         if check is not None:
             assert done.returncode == check, (args, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+        for word in (b"Traceback", b"was destroyed but", b"was never awaited", b"never retrieved"):
+            assert word not in done.stderr, (args, done.stderr[-4000:])
         return done
 
     def text(self, *args: str, **extra: str) -> str:
@@ -185,5 +187,7 @@ def terminal(user: User, tmp_path: Path) -> Iterator[Terminal]:
     """A terminal in which `user` sits, in the project's folder."""
     made = Terminal(tmp_path / "terminal", clean_env(user.env | {"TERM": "xterm"}))
     made.tmux("new-session", "-d", "-s", "main", "-x", "120", "-y", "40", "-c", str(user.project), "sh")
+    # What is typed before the shell is there is shown before its prompt.
+    until(lambda: made.screen().strip())
     yield made
     made.tmux("kill-server")

@@ -46,7 +46,7 @@ def test_bad_input_is_one_line_and_makes_nothing(user: User, args: list[str], co
 def test_a_name_is_taken_once(user: User) -> None:
     user.mngr("create", "one", "--", "sleep 1000")
     again = user.mngr("create", "one", "--", "sleep 1000", check=2)
-    assert b"an agent named 'one' exists already" in again.stderr
+    assert again.stderr == (b"mngr: an agent named 'one' exists already; choose another name, or: mngr destroy one\n")
     assert len(user.listed()) == 1
     near = user.mngr("exec", "ome", "true", check=3)
     assert b"did you mean 'one'?" in near.stderr

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from mngr.cli.leaving import Leaving
 from mngr.errors import MngrError
 
 _INTERRUPTED = 130
@@ -166,6 +167,7 @@ def app() -> None:
 
 def main() -> NoReturn:
     """Runs the command line and ends the process."""
+    leaving = Leaving()
     # What is imported stays until the end; looking through it for what could go takes a tenth of the time of a list.
     gc.set_threshold(50_000)
     # A polite kill undoes what is half made, as Ctrl-C does.
@@ -174,15 +176,17 @@ def main() -> NoReturn:
     if asked := os.environ.get(COMPLETION):
         from mngr.cli import completing
 
-        sys.exit(completing.answer(asked))
+        leaving.code = completing.answer(asked)
+        sys.exit(leaving.code)
     if "--profile" in sys.argv:
         from mngr import profiling
 
         profiling.prepare()
     try:
-        sys.exit(_run(output))
+        leaving.code = _run(output)
     finally:
         _tell_profile(output)
+    sys.exit(leaving.code)
 
 
 def _tell_profile(output: Output) -> None:
@@ -213,6 +217,11 @@ def _run(output: Output) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if output.verbose:
+            raise
+        print(f"mngr: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
+        return 1
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:

@@ -36,6 +36,7 @@ BLOCK_BYTES = 8 << 20
 _SERVICE = "/modal.client.ModalClient/"
 _CALL_S = 30.0
 _AT_ONCE = 64
+_END_S = 1.0
 _WINDOW = 1 << 24
 _FILE_MODE = 0o644
 
@@ -99,13 +100,22 @@ class Wire:
         thread.start()
 
         def end() -> None:
-            if "_channel" in self.__dict__:
-                loop.call_soon_threadsafe(self._channel.close)
+            asyncio.run_coroutine_threadsafe(self._end(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(1)
+            thread.join()
 
         atexit.register(end)
         return loop
+
+    async def _end(self) -> None:
+        """Gives up what was begun and nobody wants any more."""
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_END_S)
+        if "_channel" in self.__dict__:
+            self._channel.close()
 
     @cached_property
     def _channel(self) -> grpclib.client.Channel:
