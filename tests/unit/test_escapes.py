@@ -10,8 +10,9 @@ SHOWN = (
     b"plain\r\n\x1b[1;31mred\x1b[0m\r\n\x1b]0;a title\x07after\x1b[2K\x1b[10;5H moved\x1b(B\r\n"
     b"\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\\x1b7\x1b[?25l bell\x07 back\x08\r\n"
     b"\x1bPq#0\x1b\\sixel\rnext \xc3\xa4\r\n"
+    b"\x1b[2G\x1b[31mn\xc3\xb6\x1b[0m\x1b[6Gfar\x1b[2Gback\x1b[Cone\x1b[999Cout\x1b[999G\r\x1b[K\r\n"
 )
-PLAIN = "plain\nred\nafter moved\nlink bell back\nsixel\nnext ä\n".encode()
+PLAIN = "plain\nred\nafter moved\nlink bell back\nsixel\nnext ä\n nö  farback oneout\n".encode()
 
 
 def strip(pieces: list[bytes], *, colours: bool) -> bytes:

@@ -12,25 +12,70 @@ _OTHER = re.compile(rb"[\x00-\x06\x07\x08\x0b-\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 _UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|[ -/]*|[\]PX^_][^\x07\x1b]{0,4096})?\x1b?\Z")
 
 
+_RIGHT = re.compile(rb"\x1b\[(\d*)([CG`])")
+_COLOUR = re.compile(rb"\x1b\[[0-?]*m")
+_WIDEST = 250
+"""Columns. Who moves further to the right wants to know how wide the terminal is."""
+_LONGEST = 1024
+
+
 class Stripper:
-    """Takes sequences out of a stream that comes in pieces; with `colours` those of colours stay."""
+    """Takes sequences out of a stream that comes in pieces; with `colours` those of colours stay. A move to the right
+    within a line, by which some programs part their words, is spaces."""
 
     def __init__(self, *, colours: bool) -> None:
         self._colours = colours
         self._rest = b""
+        self._line = b""
+        self._returns = b""
 
     def feed(self, piece: bytes) -> bytes:
         """What can be shown of all so far that was not yet given; a sequence that is cut off waits for its rest."""
         data = self._rest + piece
         cut = _UNFINISHED.search(data)
-        at = cut.start() if cut else len(data) - data.endswith(b"\r")
+        at = cut.start() if cut else len(data)
         self._rest, data = data[at:], data[:at]
-        return self._clean(data)
+        shown = self._returns + self._clean(data)
+        ended = shown.rstrip(b"\r")
+        self._returns = shown[len(ended) :]
+        return self._broken(ended)
 
     def end(self) -> bytes:
         data, self._rest = self._rest, b""
-        return self._clean(data)
+        return self._broken(self._returns + self._clean(data))
 
     def _clean(self, data: bytes) -> bytes:
-        data = _SEQUENCE.sub(lambda found: found[0] if self._colours and found[1] == b"m" else b"", data)
-        return _OTHER.sub(b"", data).replace(b"\r\n", b"\n").replace(b"\r", b"\n" if not self._colours else b"\r")
+        """Continues the line that is begun, whose last bytes are kept to know its length."""
+        shown = bytearray(self._line)
+        at = 0
+        for found in _SEQUENCE.finditer(data) if _RIGHT.search(data) else ():
+            shown += _OTHER.sub(b"", data[at : found.start()])
+            shown += self._instead(found, shown)
+            at = found.end()
+        shown += _OTHER.sub(b"", _SEQUENCE.sub(self._colour, data[at:]))
+        begun, self._line = len(self._line), _line(shown)
+        return bytes(shown[begun:])
+
+    def _broken(self, text: bytes) -> bytes:
+        """Terminals are told to return to the begin of a line before they go to the next, some programs tell it too."""
+        while b"\r\n" in text:
+            text = text.replace(b"\r\n", b"\n")
+        return text if self._colours else text.replace(b"\r", b"\n")
+
+    def _colour(self, found: re.Match[bytes]) -> bytes:
+        return found[0] if self._colours and found[1] == b"m" else b""
+
+    def _instead(self, found: re.Match[bytes], shown: bytearray) -> bytes:
+        right = _RIGHT.fullmatch(found[0])
+        if right is None:
+            return self._colour(found)
+        columns = max(int(right[1] or 1), 1)
+        if right[2] != b"C":
+            columns -= 1 + len(_COLOUR.sub(b"", _line(shown)).decode(errors="replace"))
+        return b" " * columns if columns <= _WIDEST else b""
+
+
+def _line(shown: bytearray) -> bytes:
+    """The line that is not ended yet, or the end of it."""
+    last = bytes(shown[-_LONGEST:])
+    return last[max(last.rfind(b"\n"), last.rfind(b"\r")) + 1 :]
