@@ -257,7 +257,7 @@ def test_several_at_once_and_from_standard_input(user: User) -> None:
     assert user.mngr("stop", "a1", "nobody", check=3).stderr.startswith(b"mngr: there is no agent named 'nobody'")
     assert {agent["state"] for agent in user.listed().values()} == {"RUNNING"}
     shown = user.text("destroy", "a1", "a2", "--dry-run")
-    assert "a1: host a1 (RUNNING), 1 snapshots are removed" in shown
+    assert "a1: host a1 (RUNNING), 1 snapshot removed" in shown
     user.mngr("destroy", "-", "--force", stdin=names)
     assert user.listed() == {}
 

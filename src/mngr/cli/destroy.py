@@ -72,7 +72,6 @@ def _would_go(target: Target, kept: Kept) -> str:
     if not target.is_whole_host:
         return f"{agents}: the agent with its work folder; host {record.name} stays"
     snapshots, volume = ("kept" if keep else "removed" for keep in (kept.snapshots, kept.volume))
-    about = (
-        f"{agents}: host {record.name} ({target.host.state.value}), {len(record.snapshots)} snapshots are {snapshots}"
-    )
-    return f"{about}, its volume is {volume}" if record.volume else about
+    about = f"{agents}: host {record.name} ({target.host.state.value})"
+    about = f"{about}, {render.counted(len(record.snapshots), 'snapshot')} {snapshots}"
+    return f"{about}, volume {volume}" if record.volume else about

@@ -65,6 +65,6 @@ def get(output: Output, agent: str, path: str, destination: Path) -> int:
     got = with_steps(output, lambda _progress: files.get(agent, path, destination))
     if got.note and output.form == "human":
         steps(output).say(got.note)
-    human = "" if output.quiet else f"{got.count} {'file' if got.count == 1 else 'files'} copied"
+    human = "" if output.quiet else f"{render.counted(got.count, 'file')} copied"
     render.result({"path": path, "files": got.count, "note": got.note or None}, output.form, human)
     return 0

@@ -172,4 +172,4 @@ def _shown(pairs: list[tuple[Any, Any]], what: str) -> str:
         f"{snapshot.id} {snapshot.name or '-'} {snapshot.kind.value} of {record.name}" for record, snapshot in pairs
     ]
     size = sum(snapshot.size or 0 for _record, snapshot in pairs)
-    return "\n".join([*lines, f"{len(pairs)} snapshots ({render.human_bytes(size)} at most) {what}"])
+    return "\n".join([*lines, f"{render.counted(len(pairs), 'snapshot')} ({render.human_bytes(size)} at most) {what}"])
