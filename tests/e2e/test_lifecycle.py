@@ -54,9 +54,13 @@ def comes_back(user: User, name: str) -> None:
 def sandbox_processes(home: Path, sandbox_id: str) -> list[int]:
     """The process ids of everything in a sandbox's container, the init last."""
     env = clean_env({"CONTAINERS_CONF": str(home / "containers.conf")})
-    top = ["podman", "top", f"localmodal-{sandbox_id}", "hpid"]
+    top = ["podman", "top", f"localmodal-{sandbox_id}", "pid", "hpid"]
     shown = subprocess.run(top, env=env, capture_output=True, text=True, check=True).stdout
-    return sorted((int(word) for word in shown.split()[1:]), reverse=True)
+    # The host's ids begin anew at some time, those in the container do not in so short a life. Of what has ended
+    # meanwhile one is not known.
+    both = [line.split() for line in shown.splitlines()[1:]]
+    known = sorted(((int(words[0]), int(words[1])) for words in both if len(words) == 2), reverse=True)
+    return [outside for _inside, outside in known]
 
 
 def test_idle(user: User, terminal: Terminal) -> None:
