@@ -135,7 +135,16 @@ def test_the_commands_are_not_imported(home: Path) -> None:
     names = _asked(home, "mngr exec an", PYTHONPROFILEIMPORTTIME="1")
     assert "ann" in names.stdout
     found = imported(names.stderr)
-    expected = {"cli", "cli.app", "cli.completing", "cli.completion_shells", "cli.leaving", "errors", "paths"}
+    expected = {
+        "cli",
+        "cli.app",
+        "cli.completing",
+        "cli.completion_shells",
+        "cli.interrupts",
+        "cli.leaving",
+        "errors",
+        "paths",
+    }
     expected |= {"providers", "providers.known_names", "__main__"}
     assert {name for name in found if name.startswith("mngr.")} == {f"mngr.{name}" for name in expected}
     assert not found & {"msgspec", "modal", "rich", "asyncio", "subprocess", "tomllib", "concurrent.futures", "logging"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,34 @@ def test_output_that_can_not_be_written_is_said() -> None:
     with Path("/dev/full").open("w") as full:
         done = _ended(_MAIN, full.fileno())
     assert (done.returncode, done.stderr) == (1, "mngr: No space left on device\n")
+
+
+def test_an_import_is_not_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhole = 'whole'\n")
+    code = """
+import signal
+from mngr.cli import interrupts
+interrupts.catch()
+try:
+    import slow
+    signal.pause()
+except KeyboardInterrupt:
+    print(slow.whole)
+"""
+    done = _ended(code, PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "whole\n")
+
+
+def test_who_interrupts_the_end_does_not_wait() -> None:
+    code = """
+import atexit, signal
+from mngr.cli import interrupts
+from mngr.cli.leaving import Leaving
+Leaving()
+interrupts.catch()
+atexit.register(print, "waited for")
+atexit.register(signal.raise_signal, signal.SIGINT)
+interrupts.let_go()
+"""
+    done = _ended(code)
+    assert (done.returncode, done.stderr, done.stdout) == (-signal.SIGINT, "", "")

@@ -15,7 +15,15 @@ from mngr import profiling
 from tests.conftest import BIN, imported
 
 _SITE = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
-_ONLY_CLICK = {"mngr", "mngr.__main__", "mngr.cli", "mngr.cli.app", "mngr.cli.leaving", "mngr.errors"}
+_ONLY_CLICK = {
+    "mngr",
+    "mngr.__main__",
+    "mngr.cli",
+    "mngr.cli.app",
+    "mngr.cli.interrupts",
+    "mngr.cli.leaving",
+    "mngr.errors",
+}
 _ASKED = {"mngr.cli.completing", "mngr.cli.completion_shells"}
 
 

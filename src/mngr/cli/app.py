@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from mngr.cli import interrupts
 from mngr.cli.leaving import Leaving
 from mngr.errors import MngrError
 
@@ -170,8 +170,7 @@ def main() -> NoReturn:
     leaving = Leaving()
     # What is imported stays until the end; looking through it for what could go takes a tenth of the time of a list.
     gc.set_threshold(50_000)
-    # A polite kill undoes what is half made, as Ctrl-C does.
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupts.catch()
     output = Output()
     if asked := os.environ.get(COMPLETION):
         from mngr.cli import completing
@@ -201,7 +200,10 @@ def _tell_profile(output: Output) -> None:
 
 def _run(output: Output) -> int:
     try:
-        code = app.main(standalone_mode=False, obj=output, prog_name="mngr")
+        try:
+            code = app.main(standalone_mode=False, obj=output, prog_name="mngr")
+        finally:
+            interrupts.let_go()
         return code if isinstance(code, int) else 0
     except MngrError as error:
         from mngr.cli import render
@@ -212,6 +214,10 @@ def _run(output: Output) -> int:
         print(f"mngr: {error.format_message()}", file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
+        import warnings
+
+        # Of calls of the SDK that were cut off before they began.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited")
         print("mngr: interrupted", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
@@ -222,7 +228,3 @@ def _run(output: Output) -> int:
             raise
         print(f"mngr: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
         return 1
-
-
-def _interrupt(_number: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt

@@ -79,7 +79,8 @@ def begun(
             raise
         except BaseException as error:
             provider.abandon(record)
-            reason = str(error) or type(error).__name__
+            interrupted = isinstance(error, KeyboardInterrupt)
+            reason = "its creation was interrupted" if interrupted else str(error) or type(error).__name__
             newest = provider.record(host_id) or record
             provider.save(msgspec.structs.replace(newest, state=HostState.FAILED, reason=reason, held_by=""))
             raise

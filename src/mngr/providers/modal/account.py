@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
 from functools import cached_property
@@ -67,4 +68,10 @@ class Account:
             return
         self._loading = True
         endpoint.choose(self._settings)
-        threading.Thread(target=importlib.import_module, args=("mngr.providers.modal.client",), daemon=True).start()
+        threading.Thread(target=_load_client, daemon=True).start()
+
+
+def _load_client() -> None:
+    # Whoever needs it imports it, too, and hears why not.
+    with contextlib.suppress(Exception):
+        importlib.import_module("mngr.providers.modal.client")
