@@ -10,8 +10,6 @@ _SEQUENCE = re.compile(
 )
 _OTHER = re.compile(rb"[\x00-\x06\x07\x08\x0b-\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 _UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|[ -/]*|[\]PX^_][^\x07\x1b]{0,4096})?\x1b?\Z")
-
-
 _RIGHT = re.compile(rb"\x1b\[(\d*)([CG`])")
 _COLOUR = re.compile(rb"\x1b\[[0-?]*m")
 _WIDEST = 250
