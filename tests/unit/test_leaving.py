@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 _MAIN = "import sys\nsys.argv = ['mngr', '--version']\nfrom mngr.cli.app import main\nmain()\n"
+_PRINTS = "from mngr.cli.leaving import Leaving\nLeaving().code = 0\nprint('x')\n"
 
 
 def _ended(code: str, stdout: int = subprocess.PIPE, **env: str) -> subprocess.CompletedProcess[str]:
@@ -18,7 +19,7 @@ def _ended(code: str, stdout: int = subprocess.PIPE, **env: str) -> subprocess.C
         stderr=subprocess.PIPE,
         text=True,
         timeout=60,
-        env={**os.environ, **env},
+        env={**os.environ, "PYTHONUNBUFFERED": "", **env},
     )
 
 
@@ -67,7 +68,19 @@ wire.begin(look()).result()
 def test_output_that_can_not_be_written_is_said() -> None:
     with Path("/dev/full").open("w") as full:
         done = _ended(_MAIN, full.fileno())
+        late = _ended(_PRINTS, full.fileno())
     assert (done.returncode, done.stderr) == (1, "mngr: No space left on device\n")
+    assert (late.returncode, late.stderr) == (1, "mngr: the output could not be written: No space left on device\n")
+
+
+def test_nobody_who_reads_is_no_failure() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        done = _ended(_PRINTS, writes)
+    finally:
+        os.close(writes)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_import_is_not_interrupted(tmp_path: Path) -> None:

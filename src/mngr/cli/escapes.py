@@ -15,6 +15,7 @@ _COLOUR = re.compile(rb"\x1b\[[0-?]*m")
 _WIDEST = 250
 """Columns. Who moves further to the right wants to know how wide the terminal is."""
 _LONGEST = 1024
+"""Bytes. What is before these is not counted as columns: a screen that is painted over has no lines."""
 
 
 class Stripper:
@@ -36,11 +37,11 @@ class Stripper:
         shown = self._returns + self._clean(data)
         ended = shown.rstrip(b"\r")
         self._returns = shown[len(ended) :]
-        return self._broken(ended)
+        return self._with_newlines(ended)
 
     def end(self) -> bytes:
         data, self._rest = self._rest, b""
-        return self._broken(self._returns + self._clean(data))
+        return self._with_newlines(self._returns + self._clean(data))
 
     def _clean(self, data: bytes) -> bytes:
         """Continues the line that is begun, whose last bytes are kept to know its length."""
@@ -48,13 +49,13 @@ class Stripper:
         at = 0
         for found in _SEQUENCE.finditer(data) if _RIGHT.search(data) else ():
             shown += _OTHER.sub(b"", data[at : found.start()])
-            shown += self._instead(found, shown)
+            shown += self._replacement(found, shown)
             at = found.end()
         shown += _OTHER.sub(b"", _SEQUENCE.sub(self._colour, data[at:]))
-        begun, self._line = len(self._line), _line(shown)
+        begun, self._line = len(self._line), _open_line(shown)
         return bytes(shown[begun:])
 
-    def _broken(self, text: bytes) -> bytes:
+    def _with_newlines(self, text: bytes) -> bytes:
         """Terminals are told to return to the begin of a line before they go to the next, some programs tell it too."""
         while b"\r\n" in text:
             text = text.replace(b"\r\n", b"\n")
@@ -63,17 +64,17 @@ class Stripper:
     def _colour(self, found: re.Match[bytes]) -> bytes:
         return found[0] if self._colours and found[1] == b"m" else b""
 
-    def _instead(self, found: re.Match[bytes], shown: bytearray) -> bytes:
+    def _replacement(self, found: re.Match[bytes], shown: bytearray) -> bytes:
         right = _RIGHT.fullmatch(found[0])
         if right is None:
             return self._colour(found)
         columns = max(int(right[1] or 1), 1)
         if right[2] != b"C":
-            columns -= 1 + len(_COLOUR.sub(b"", _line(shown)).decode(errors="replace"))
+            columns -= 1 + len(_COLOUR.sub(b"", _open_line(shown)).decode(errors="replace"))
         return b" " * columns if columns <= _WIDEST else b""
 
 
-def _line(shown: bytearray) -> bytes:
+def _open_line(shown: bytearray) -> bytes:
     """The line that is not ended yet, or the end of it."""
     last = bytes(shown[-_LONGEST:])
     return last[max(last.rfind(b"\n"), last.rfind(b"\r")) + 1 :]

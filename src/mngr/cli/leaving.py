@@ -18,7 +18,7 @@ class Leaving:
 
     def __init__(self) -> None:
         self.code = 1
-        # Last come, first served: this has to be the first.
+        # What is registered last is called first, and after this nothing is.
         atexit.register(self._leave)
 
     def _leave(self) -> None:
@@ -29,9 +29,11 @@ class Leaving:
                 try:
                     stream.flush()
                 except BrokenPipeError:
-                    pass
+                    continue
                 except OSError as error:
-                    code = code or 1
-                    with contextlib.suppress(OSError):
-                        print(f"mngr: the output could not be written: {error.strerror}", file=sys.stderr, flush=True)
+                    # A command that failed has said why.
+                    if not code:
+                        code = 1
+                        with contextlib.suppress(OSError):
+                            print(f"mngr: the output could not be written: {error.strerror}", file=sys.stderr)
         os._exit(code)
