@@ -83,22 +83,6 @@ def test_nobody_who_reads_is_no_failure() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_import_is_not_interrupted(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhole = 'whole'\n")
-    code = """
-import signal
-from mngr.cli import interrupts
-interrupts.catch()
-try:
-    import slow
-    signal.pause()
-except KeyboardInterrupt:
-    print(slow.whole)
-"""
-    done = _ended(code, PYTHONPATH=str(tmp_path))
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", "whole\n")
-
-
 def test_who_interrupts_the_end_does_not_wait() -> None:
     code = """
 import atexit, signal

@@ -209,7 +209,8 @@ def _run(output: Output) -> int:
         from mngr.cli import render
 
         render.failure(error, output.form)
-        return error.exit_code
+        # What the terminal's Ctrl-C ended besides us may be why.
+        return _INTERRUPTED if interrupts.were_asked() else error.exit_code
     except click.ClickException as error:
         print(f"mngr: {error.format_message()}", file=sys.stderr)
         return error.exit_code

@@ -1,38 +1,116 @@
-"""Ctrl-C and a polite kill: both undo what is half made."""
+"""Ctrl-C and a polite kill: both undo what is half made.
+
+Python raises KeyboardInterrupt wherever its main thread is. That breaks what libraries hold together: an import that
+keeps its lock, a thread that is thought dead (both seen with Python 3.11); and synchronicity, through which the SDK is
+called, returns a value as if nothing had been when the call ends at that moment. So it is raised only where it does no
+harm, and again until somebody has dealt with it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType
 
 _AGAIN_S = 0.02
+_AT_LAST = 50
+"""Looks after which it is raised wherever the main thread is."""
 _IMPORTS = "<frozen importlib._bootstrap>"
+_OWN = __file__.rpartition("/cli/")[0] + "/"
+_WAITS = {("subprocess", "_try_wait"), ("selectors", "select")}
+
+
+class _Wish:
+    """That the command ends: looked at every `_AGAIN_S` seconds from when it is made until it is fulfilled."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._raised: KeyboardInterrupt | None = None
+        self._spot: tuple[FrameType, int] | None = None
+        self._looks = 0
+
+    def ask(self, _number: int, frame: FrameType | None) -> None:
+        """Also of one who is at undoing things: who asks twice wants no more of that."""
+        self.asked = True
+        self._raised = None
+        self.look(_number, frame)
+
+    def look(self, _number: int, frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+        if frame is None or (self._raised is not None and _is_dealt_with(self._raised)):
+            return
+        spot, self._spot = self._spot, (frame, frame.f_lasti)
+        self._looks += 1
+        is_still_there = spot is not None and spot[0] is frame and spot[1] == frame.f_lasti
+        if _is_torn(frame) or not (is_still_there or _is_harmless(frame) or self._looks > _AT_LAST):
+            return
+        self._spot = None
+        self._looks = 0
+        self._raised = KeyboardInterrupt()
+        raise self._raised
+
+
+_wish = _Wish()
 
 
 def catch() -> None:
     """From here on the main thread is interrupted by an exception. A signal that is ignored stays so."""
-    signal.signal(signal.SIGALRM, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGALRM, _wish.look)
+    signal.signal(signal.SIGTERM, _wish.ask)
     if signal.getsignal(signal.SIGINT) in (signal.SIG_DFL, signal.default_int_handler):
-        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGINT, _wish.ask)
 
 
 def let_go() -> None:
     """There is nothing left to undo; who interrupts now does not want to wait for the rest."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
     for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is _interrupt:
+        if signal.getsignal(number) == _wish.ask:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _interrupt(_number: int, frame: FrameType | None) -> None:
-    """Not in the midst of an import or of a thread's start, but soon after. Python (3.11) may keep a lock of an import,
-    for which all others wait, or lose the exception, and a thread that imports the same would find half a module; a
-    thread's start may fail for a lock that it thinks it has."""
+def were_asked() -> bool:
+    """Whether somebody has asked the command to end, whatever became of that."""
+    return _wish.asked
+
+
+@contextlib.contextmanager
+def welcome() -> Iterator[None]:
+    """Inside, an interrupt is how one leaves, and nothing more comes of it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _is_dealt_with(interrupt: KeyboardInterrupt) -> bool:
+    """Whether somebody is about to: it, or what was made of it, is on its way up."""
+    error = sys.exc_info()[1]
+    while error is not None and error is not interrupt:
+        error = error.__context__
+    return error is interrupt
+
+
+def _is_torn(frame: FrameType | None) -> bool:
+    """Whether an interrupt would tear an import or the start of a thread apart."""
     while frame is not None:
         if frame.f_code.co_filename == _IMPORTS or frame.f_code is threading.Thread.start.__code__:
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
-            return
+            return True
         frame = frame.f_back
-    raise KeyboardInterrupt
+    return False
+
+
+def _is_harmless(frame: FrameType) -> bool:
+    """Whether the main thread is in our own code, or waits for something."""
+    where = frame.f_globals.get("__name__"), frame.f_code.co_name
+    if frame.f_code is threading.Condition.wait.__code__:
+        import linecache
+
+        # Before and after this line, its state is not whole.
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+        return "gotit" in frame.f_locals and "waiter.acquire" in line
+    return where in _WAITS or frame.f_code.co_filename.startswith(_OWN)

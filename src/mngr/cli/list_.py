@@ -12,7 +12,7 @@ from typing import Any
 import click
 import msgspec
 
-from mngr.cli import render, shapes
+from mngr.cli import interrupts, render, shapes
 from mngr.cli.app import Output, common_options
 from mngr.cli.steps import steps, with_steps
 from mngr.errors import UsageError
@@ -70,7 +70,7 @@ def _watch(output: Output, wish: _Wish, every_s: int) -> int:
     from mngr.operations.watching import watch
 
     progress = steps(output)
-    with contextlib.suppress(KeyboardInterrupt), contextlib.closing(watch(every_s, progress)) as listings:
+    with interrupts.welcome(), contextlib.closing(watch(every_s, progress)) as listings:
         if output.form == "human" and sys.stdout.isatty():
             with watching.place() as place:
                 for found in listings:

@@ -9,6 +9,11 @@ state="$host_dir/agents/$1"
 name=$(cat "$state/name")
 session="mngr-$name"
 
+# A host that begins starts its agents itself, and whoever started it may ask for the same at that moment.
+if command -v flock >/dev/null 2>&1; then
+    exec 9>"/run/mngr/starting.$1"
+    flock 9
+fi
 if tmux has-session -t "=$session" 2>/dev/null; then
     [ "$(tmux list-panes -t "=$session:" -F '#{pane_dead}' | head -n 1)" = 1 ] || exit 0
     tmux kill-session -t "=$session"
@@ -30,6 +35,6 @@ mkdir -p "$work_dir"
 tmux -f /dev/null start-server \; set-option -g remain-on-exit on \; set-option -g history-limit 50000 \; \
     set-option -gq remain-on-exit-format '' \; \
     new-session -d -s "$session" -x 200 -y 50 -c "$work_dir" "exec sh $here/run-agent.sh $1" \; \
-    pipe-pane -t "=$session:" "exec sh $here/log-writer.sh $state/output.log"
+    pipe-pane -t "=$session:" "exec sh $here/log-writer.sh $state/output.log" 9>&-
 # Whatever happens to the host from now on, its snapshots hold what it takes to start the agent.
-sh "$here/sync.sh" once >/dev/null 2>&1 &
+sh "$here/sync.sh" once >/dev/null 2>&1 9>&- &
