@@ -290,6 +290,22 @@ def test_restart_and_hosts_without_agents(user: User) -> None:
     assert user.text("exec", "re", "ls") == "README.md\nstarts\n"
 
 
+def test_two_starts_at_once_are_one(user: User) -> None:
+    """A host that begins starts its agents while `mngr start` asks for the same."""
+    user.mngr("create", "twice", "--type", "command", "--", "sleep 1000")
+    agent = user.listed()["twice"]["id"]
+    user.mngr("stop", "twice", "--keep-host")
+    start = f"sh /usr/local/lib/mngr/start-agent.sh {agent}"
+    user.mngr(
+        "exec",
+        "twice",
+        f'for i in 1 2 3 4 5 6; do {start} & all="$all $!"; done; for i in $all; do wait $i || exit; done',
+    )
+    kinds = [json.loads(line)["type"] for line in user.text("events", "twice").splitlines()]
+    assert kinds.count("started") == 2
+    assert user.listed()["twice"]["state"] == "RUNNING"
+
+
 def test_without_exit_snapshots(own_home: Path, lone_user: User) -> None:
     """An account that refuses them: said at create, no end for idleness, a snapshot before each end that mngr makes."""
     env = clean_env(lone_user.env)
