@@ -102,6 +102,15 @@ def test_all_agents_gone(user: User) -> None:
     comes_back(user, "gone")
 
 
+def test_a_command_that_is_interrupted_in_its_terminal_is_done(user: User) -> None:
+    user.mngr("create", "cut", "--type", "command", "--", "echo begun; sleep 1000")
+    user.mngr("exec", "cut", "until grep -q begun $MNGR_AGENT_STATE_DIR/output.log; do sleep 0.1; done")
+    user.mngr("exec", "cut", "tmux send-keys -t =mngr-cut: C-c")
+    user.mngr("wait", "cut", "--for", "done", "--timeout", "60")
+    agent = user.listed()["cut"]
+    assert (agent["state"], agent["exit_code"]) == ("DONE", 130)
+
+
 def test_destroy_with_kept_snapshot(user: User) -> None:
     user.mngr("create", "old", "--env", "OLD=1", "--label", "a=1", "--type", "command", "--", "sleep 1000")
     user.mngr("exec", "old", NOTE)

@@ -18,12 +18,13 @@ out_of_memory() {
 }
 rm -f "$state/out_of_memory"
 before=$(out_of_memory)
-# The end of the host is the command's to handle; this shell stays to write down how it went.
-trap : TERM
+# The end of the host and the keys of the terminal are the command's to handle; this shell stays to write down how it
+# went.
+trap : TERM INT QUIT
 sh -c "$(cat "$state/command")"
 code=$?
 # Nor are the programs that write it down told to end, however long they take.
-trap '' TERM
+trap '' TERM INT QUIT
 if [ "$code" = 137 ] && [ "$(out_of_memory)" != "$before" ]; then : >"$state/out_of_memory"; fi
 echo "$code" >"$state/exit_code"
 rm -f "$state/autostart"
