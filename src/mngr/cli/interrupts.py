@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from types import FrameType
 
 _AGAIN_S = 0.02
+_WAITED = 2
+"""Looks after which the main thread, where it was before, waits, and was not only out of a processor."""
 _AT_LAST = 50
 """Looks after which it is raised wherever the main thread is."""
 _IMPORTS = "<frozen importlib._bootstrap>"
@@ -30,6 +32,7 @@ class _Wish:
         self.asked = False
         self._raised: KeyboardInterrupt | None = None
         self._spot: tuple[FrameType, int] | None = None
+        self._still = 0
         self._looks = 0
 
     def ask(self, _number: int, frame: FrameType | None) -> None:
@@ -43,12 +46,13 @@ class _Wish:
         if frame is None or (self._raised is not None and _is_dealt_with(self._raised)):
             return
         spot, self._spot = self._spot, (frame, frame.f_lasti)
-        self._looks += 1
         is_still_there = spot is not None and spot[0] is frame and spot[1] == frame.f_lasti
-        if _is_torn(frame) or not (is_still_there or _is_harmless(frame) or self._looks > _AT_LAST):
+        self._still = self._still + 1 if is_still_there else 0
+        self._looks += 1
+        if _is_torn(frame) or not (_is_harmless(frame) or self._still >= _WAITED or self._looks > _AT_LAST):
             return
         self._spot = None
-        self._looks = 0
+        self._still = self._looks = 0
         self._raised = KeyboardInterrupt()
         raise self._raised
 
