@@ -17,7 +17,7 @@ from types import FrameType
 
 _AGAIN_S = 0.02
 _WAITED = 2
-"""Looks after which the main thread, where it was before, waits, and was not only out of a processor."""
+"""Looks that find the main thread where it was before, after which it waits and is not only out of a processor."""
 _AT_LAST = 50
 """Looks after which it is raised wherever the main thread is."""
 _IMPORTS = "<frozen importlib._bootstrap>"
@@ -25,8 +25,8 @@ _OWN = __file__.rpartition("/cli/")[0] + "/"
 _WAITS = {("subprocess", "_try_wait"), ("selectors", "select")}
 
 
-class _Wish:
-    """That the command ends: looked at every `_AGAIN_S` seconds from when it is made until it is fulfilled."""
+class _Request:
+    """That the command ends: looked at every `_AGAIN_S` seconds from when it is asked until it is dealt with."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -49,7 +49,7 @@ class _Wish:
         is_still_there = spot is not None and spot[0] is frame and spot[1] == frame.f_lasti
         self._still = self._still + 1 if is_still_there else 0
         self._looks += 1
-        if _is_torn(frame) or not (_is_harmless(frame) or self._still >= _WAITED or self._looks > _AT_LAST):
+        if _would_tear(frame) or not (_is_harmless(frame) or self._still >= _WAITED or self._looks > _AT_LAST):
             return
         self._spot = None
         self._still = self._looks = 0
@@ -57,15 +57,15 @@ class _Wish:
         raise self._raised
 
 
-_wish = _Wish()
+_request = _Request()
 
 
 def catch() -> None:
     """From here on the main thread is interrupted by an exception. A signal that is ignored stays so."""
-    signal.signal(signal.SIGALRM, _wish.look)
-    signal.signal(signal.SIGTERM, _wish.ask)
+    signal.signal(signal.SIGALRM, _request.look)
+    signal.signal(signal.SIGTERM, _request.ask)
     if signal.getsignal(signal.SIGINT) in (signal.SIG_DFL, signal.default_int_handler):
-        signal.signal(signal.SIGINT, _wish.ask)
+        signal.signal(signal.SIGINT, _request.ask)
 
 
 def let_go() -> None:
@@ -73,13 +73,13 @@ def let_go() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
     for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) == _wish.ask:
+        if signal.getsignal(number) == _request.ask:
             signal.signal(number, signal.SIG_DFL)
 
 
 def were_asked() -> bool:
     """Whether somebody has asked the command to end, whatever became of that."""
-    return _wish.asked
+    return _request.asked
 
 
 @contextlib.contextmanager
@@ -99,7 +99,7 @@ def _is_dealt_with(interrupt: KeyboardInterrupt) -> bool:
     return error is interrupt
 
 
-def _is_torn(frame: FrameType | None) -> bool:
+def _would_tear(frame: FrameType | None) -> bool:
     """Whether an interrupt would tear an import or the start of a thread apart."""
     while frame is not None:
         if frame.f_code.co_filename == _IMPORTS or frame.f_code is threading.Thread.start.__code__:
